@@ -1,0 +1,78 @@
+// The one boundary between netd and the operating system's network stack, and the one thing that
+// tests replace (tests/support/fake_kernel.h). Implemented by linux_kernel.h.
+// All calls are made on the control thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ipam/address.h"
+#include "sandbox/plan.h"
+
+namespace sandbox {
+
+/// What netd may have to know of a link before it plans.
+struct LinkFacts {
+  std::string name;
+  std::uint32_t index = 0;
+  std::string kind;  // "bridge", "veth", …; empty for a physical one
+  std::string alias;
+  std::uint32_t mtu = 0;
+  bool up = false;
+  std::vector<ipam::Prefix> addresses;
+};
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+
+  /// Carries the step out, strictly: what exists already is an error (EEXIST).
+  /// Throws std::system_error whose text names act and object: "create veth nv3f2a91: File exists".
+  /// A name or index that a dying link still holds is waited for, not refused.
+  virtual void apply(const Step& step) = 0;
+
+  /// Undoes a create step, tolerantly: gone = done. Set and host-global steps: nothing to do.
+  /// Links are taken down and left to the reaper. Throws std::system_error on other failures.
+  virtual void revert(const Step& step) = 0;
+
+  /// The link of that name in `netns`, or nothing (also when the namespace is gone).
+  virtual std::optional<LinkFacts> find_link(const Netns& netns, const std::string& name) = 0;
+
+  /// Names of all links in `netns` that are not dying; empty when the namespace is gone.
+  virtual std::vector<std::string> link_names(const Netns& netns) = 0;
+
+  /// Destinations of the on-link routes (both families, no default, no link-local) of the host.
+  virtual std::vector<ipam::Prefix> on_link_routes() = 0;
+
+  /// The value without trailing newline, or nothing when there is no such key.
+  virtual std::optional<std::string> read_sysctl(const Netns& netns, const std::string& key) = 0;
+
+  /// True when a network namespace is pinned at `path`.
+  virtual bool is_pinned(const std::string& path) = 0;
+
+  /// Replaces netd's whole nft table atomically: all chains and rules, and these elements.
+  virtual void replace_firewall(const std::vector<Element>& elements) = 0;
+  /// Deletes netd's nft table; absent = done.
+  virtual void remove_firewall() = 0;
+
+  /// Forgets established flows of these addresses and published ports (conntrack), best effort: in
+  /// the background, but with ports alone before it returns.
+  virtual void forget_flows(const std::vector<ipam::Address>& addresses,
+                            const std::vector<Element>& ports) = 0;
+
+  /// How many dying links wait for the reaper.
+  virtual std::size_t dying_links() = 0;
+  /// Returns when no link is dying.
+  virtual void drain() = 0;
+
+  /// Sends gratuitous ARP (RFC 5227 3) / unsolicited NA (RFC 4861 7.2.6) for addresses behind
+  /// `bridge_index` in the background: `count` times, `interval_ms` apart, the first at once. The
+  /// host itself forgets what it knew of them. Never throws.
+  virtual void advertise(std::uint32_t bridge_index, const ipam::Mac& mac,
+                         const std::vector<ipam::Address>& addresses, int count,
+                         int interval_ms) = 0;
+};
+
+}  // namespace sandbox

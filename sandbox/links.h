@@ -1,0 +1,54 @@
+// Requests about links: one function is one rtnetlink request (linux/if_link.h), sent through a
+// socket of the namespace where the link is. All throw std::system_error (rtnl.h).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sandbox/kernel.h"
+#include "sandbox/plan.h"
+#include "sandbox/rtnl.h"
+
+namespace sandbox {
+
+/// Link groups of links that are down and wait for their deletion (reaper.h): "netd" and the next.
+constexpr std::uint32_t dying_group = 0x6e657464;
+constexpr std::uint32_t reaping_group = 0x6e657465;
+
+/// What a link message says of a link.
+struct Link {
+  LinkFacts facts;  // without addresses
+  ipam::Mac mac;    // zero when it has none, or one of another length
+  std::uint32_t group = 0;
+  bool dying() const { return group == dying_group || group == reaping_group; }
+};
+
+/// Makes the bridge, down. EEXIST when the name or the index is taken.
+void create_bridge(RtnlSocket& rtnl, const CreateBridge& step);
+/// Makes both ends, down, the peer in the namespace of descriptor `peer_netns` (-1: here). EEXIST
+/// when a name or an index is taken, there or here.
+void create_veth(RtnlSocket& rtnl, const CreateVeth& step, int peer_netns);
+/// Two requests when a link without IPv6 link-local address comes up, see the source.
+void set_link(RtnlSocket& rtnl, const SetLink& step);
+void set_bridge_port(RtnlSocket& rtnl, const SetBridgePort& step);
+
+/// Takes the link down; false when there is none with that index.
+bool set_down(RtnlSocket& rtnl, std::uint32_t index);
+/// Takes the link down and puts it into `dying_group`; false when there is none with that index.
+bool mark_dying(RtnlSocket& rtnl, std::uint32_t index);
+/// Puts the link into `group`; false when there is none with that index.
+bool set_group(RtnlSocket& rtnl, std::uint32_t index, std::uint32_t group);
+/// Deletes the links of `group`; none = done. Fails as a whole when one of them can't be deleted.
+void delete_group(RtnlSocket& rtnl, std::uint32_t group);
+/// Deletes the link; gone = done.
+void delete_link(RtnlSocket& rtnl, std::uint32_t index);
+
+std::optional<Link> find_link(RtnlSocket& rtnl, const std::string& name);
+std::optional<Link> find_link(RtnlSocket& rtnl, std::uint32_t index);
+std::vector<Link> list_links(RtnlSocket& rtnl);
+
+}  // namespace sandbox

@@ -1,0 +1,230 @@
+#include "sandbox/linux_kernel.h"
+
+#include <cerrno>
+#include <chrono>
+#include <stdexcept>
+#include <system_error>
+#include <variant>
+
+#include "sandbox/addresses.h"
+#include "sandbox/links.h"
+#include "sandbox/netns.h"
+#include "sandbox/sysctl.h"
+
+namespace sandbox {
+namespace {
+
+/// True when a dying link can be what is in the way: its name, index, or port of the bridge
+/// (EXFULL: a bridge has 1,023).
+bool may_be_dying_links(const Step& step, const std::system_error& error) {
+  const bool about_links = std::holds_alternative<CreateBridge>(step) ||
+                           std::holds_alternative<CreateVeth>(step) ||
+                           std::holds_alternative<SetLink>(step);
+  const int code = error.code().value();
+  return about_links && (code == EEXIST || code == EXFULL);
+}
+
+/// What is not below net/ belongs to the whole machine, whatever namespace it is written in.
+void require_namespaced(const SetSysctl& step) {
+  if (!step.netns.empty() && !step.key.starts_with("net/")) {
+    throw std::invalid_argument("sysctl '" + step.key + "' is not one of a network namespace");
+  }
+}
+
+}  // namespace
+
+LinuxKernel::LinuxKernel() = default;
+
+void LinuxKernel::apply(const Step& step) {
+  const auto once = [this](const auto& alternative) { apply_once(alternative); };
+  try {
+    std::visit(once, step);
+  } catch (const std::system_error& error) {
+    if (!may_be_dying_links(step, error) || reaper_.waiting() == 0) throw;
+    reaper_.drain();
+    std::visit(once, step);
+  }
+}
+
+void LinuxKernel::revert(const Step& step) {
+  std::visit([this](const auto& alternative) { revert_once(alternative); }, step);
+}
+
+void LinuxKernel::apply_once(const PinNamespace& step) {
+  if (step.source.empty()) {
+    pin_new(step.path);
+  } else {
+    pin_existing(step.source, step.path);
+  }
+}
+
+void LinuxKernel::apply_once(const CreateBridge& step) {
+  create_bridge(host_, step);
+}
+
+void LinuxKernel::apply_once(const CreateVeth& step) {
+  create_veth(host_, step, step.netns.empty() ? -1 : namespaces_.get(step.netns).fd.get());
+}
+
+void LinuxKernel::apply_once(const SetLink& step) {
+  set_link(rtnl(step.netns), step);
+}
+
+void LinuxKernel::apply_once(const SetBridgePort& step) {
+  set_bridge_port(host_, step);
+}
+
+void LinuxKernel::apply_once(const AddAddress& step) {
+  flows_.finish(step.address.address);
+  add_address(rtnl(step.netns), step);
+}
+
+void LinuxKernel::apply_once(const AddRoute& step) {
+  add_route(rtnl(step.netns), step);
+}
+
+void LinuxKernel::apply_once(const SetSysctl& step) {
+  require_namespaced(step);
+  run_in(step.netns, [&] { write_sysctl(step.key, step.value); });
+}
+
+void LinuxKernel::apply_once(const SetHostSysctl& step) {
+  write_sysctl(step.key, step.value);
+}
+
+void LinuxKernel::apply_once(const AddElements& step) {
+  for (const Element& element : step.elements)
+    for (const ElementField& field : element.value)
+      if (const auto* address = std::get_if<ipam::Address>(&field)) flows_.finish(*address);
+  nft_.add(step.elements);
+}
+
+void LinuxKernel::apply_once(const RedirectDns& step) {
+  run_in(step.netns, [&] { redirect_dns(step.port); });
+}
+
+void LinuxKernel::revert_once(const PinNamespace& step) {
+  namespaces_.drop(step.path);
+  unpin(step.path);
+}
+
+void LinuxKernel::revert_once(const CreateBridge& step) {
+  bury(step.index, step.name, step.mac, Reaper::Kind::bridge);
+}
+
+void LinuxKernel::revert_once(const CreateVeth& step) {
+  advertiser_.withdraw(step.peer_mac);
+  if (!bury(step.index, step.name, step.mac, Reaper::Kind::link))
+    return;  // the ends of a veth live and die together
+  if (RtnlSocket* const inside = find_rtnl(step.netns)) set_down(*inside, step.peer_index);
+}
+
+void LinuxKernel::revert_once(const AddAddress& step) {
+  if (RtnlSocket* const socket = find_rtnl(step.netns)) remove_address(*socket, step);
+}
+
+void LinuxKernel::revert_once(const AddRoute& step) {
+  if (RtnlSocket* const socket = find_rtnl(step.netns)) remove_route(*socket, step);
+}
+
+void LinuxKernel::revert_once(const AddElements& step) {
+  nft_.erase(step.elements);
+}
+
+void LinuxKernel::revert_once(const RedirectDns& step) {
+  if (step.netns.empty() || find_rtnl(step.netns)) run_in(step.netns, remove_dns_redirect);
+}
+
+std::optional<LinkFacts> LinuxKernel::find_link(const Netns& netns, const std::string& name) {
+  RtnlSocket* const socket = find_rtnl(netns);
+  if (!socket) return std::nullopt;
+  auto link = sandbox::find_link(*socket, name);
+  if (!link || link->dying()) return std::nullopt;
+  link->facts.addresses = list_addresses(*socket, link->facts.index);
+  return std::move(link->facts);
+}
+
+std::vector<std::string> LinuxKernel::link_names(const Netns& netns) {
+  std::vector<std::string> names;
+  RtnlSocket* const socket = find_rtnl(netns);
+  if (!socket) return names;
+  for (Link& link : list_links(*socket)) {
+    if (!link.dying()) names.push_back(std::move(link.facts.name));
+  }
+  return names;
+}
+
+std::vector<ipam::Prefix> LinuxKernel::on_link_routes() {
+  return list_on_link_routes(host_);
+}
+
+std::optional<std::string> LinuxKernel::read_sysctl(const Netns& netns, const std::string& key) {
+  if (!netns.empty() && !namespaces_.find(netns)) return std::nullopt;
+  std::optional<std::string> value;
+  run_in(netns, [&] { value = sandbox::read_sysctl(key); });
+  return value;
+}
+
+bool LinuxKernel::is_pinned(const std::string& path) {
+  return sandbox::is_pinned(path);
+}
+
+void LinuxKernel::replace_firewall(const std::vector<Element>& elements) {
+  nft_.replace(elements);
+}
+
+void LinuxKernel::remove_firewall() {
+  nft_.remove();
+}
+
+void LinuxKernel::forget_flows(const std::vector<ipam::Address>& addresses,
+                               const std::vector<Element>& ports) {
+  flows_.forget(addresses, ports);
+  // A port that is published now gets flows that must stay: look before there are any.
+  if (addresses.empty()) flows_.drain();
+}
+
+std::size_t LinuxKernel::dying_links() {
+  return reaper_.waiting();
+}
+
+void LinuxKernel::drain() {
+  reaper_.drain();
+}
+
+void LinuxKernel::advertise(std::uint32_t bridge_index, const ipam::Mac& mac,
+                            const std::vector<ipam::Address>& addresses, int count,
+                            int interval_ms) {
+  advertiser_.advertise(bridge_index, mac, addresses, count,
+                        std::chrono::milliseconds(interval_ms));
+}
+
+RtnlSocket& LinuxKernel::rtnl(const Netns& netns) {
+  return netns.empty() ? host_ : namespaces_.get(netns).rtnl;
+}
+
+RtnlSocket* LinuxKernel::find_rtnl(const Netns& netns) {
+  if (netns.empty()) return &host_;
+  OpenNetns* const found = namespaces_.find(netns);
+  return found ? &found->rtnl : nullptr;
+}
+
+bool LinuxKernel::bury(std::uint32_t index, const std::string& name, const ipam::Mac& mac,
+                       Reaper::Kind kind) {
+  const auto link = sandbox::find_link(host_, index);
+  if (!link || (link->facts.name != name && link->mac != mac)) return false;
+  // It is dying already when this revert is the second try; telling the reaper twice is harmless.
+  if (!link->dying() && !mark_dying(host_, index)) return false;
+  reaper_.notify(index, kind);
+  return true;
+}
+
+void LinuxKernel::run_in(const Netns& netns, const std::function<void()>& body) {
+  if (netns.empty()) {
+    body();
+  } else {
+    run_in_netns(namespaces_.get(netns).fd.get(), body);
+  }
+}
+
+}  // namespace sandbox

@@ -1,0 +1,172 @@
+// A plan is data: the kernel requests that make one object (network, endpoint, sandbox).
+// Drivers return plans, records store them, `transition` (transition.h) carries them out.
+//
+// Each step is exactly one kernel request. Three kinds:
+//   create       its inverse deletes what it made
+//   set          only on what the same plan created, so it has no inverse
+//   host-global  permanent until `system purge` (ip_forward)
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "ipam/address.h"
+
+namespace sandbox {
+
+/// Where a step acts: the path of a pinned network namespace; empty = netd's own ("host").
+using Netns = std::string;
+
+/// create: pin a network namespace at `path` (bind mount). `source` empty = a new namespace,
+/// else the path of the one to adopt (/proc/PID/ns/net, /run/netns/X, another sandbox's pin).
+struct PinNamespace {
+  std::string path;
+  std::string source;
+  friend bool operator==(const PinNamespace&, const PinNamespace&) = default;
+};
+
+/// create: a bridge, down. `mtu` 0 = the kernel's default. The kernel forgets it with the bridge's
+/// last port (br_mtu_auto_adjust, net/bridge/br_if.c); the one of SetLink stays.
+struct CreateBridge {
+  std::string name;
+  std::uint32_t index = 0;
+  ipam::Mac mac;
+  std::uint32_t mtu = 0;
+  friend bool operator==(const CreateBridge&, const CreateBridge&) = default;
+};
+
+/// create: a veth pair, both ends down, the peer born in `netns`. `mtu` 0 = the kernel's default.
+struct CreateVeth {
+  std::string name;
+  std::uint32_t index = 0;
+  ipam::Mac mac;
+  Netns netns;
+  std::string peer_name;
+  std::uint32_t peer_index = 0;
+  ipam::Mac peer_mac;
+  std::uint32_t mtu = 0;
+  friend bool operator==(const CreateVeth&, const CreateVeth&) = default;
+};
+
+/// set: attributes of a link; what is absent stays as it is. `ipv6_link_local` false sets
+/// addr_gen_mode none (linux/if_link.h), before the link comes up.
+struct SetLink {
+  Netns netns;
+  std::uint32_t index = 0;
+  std::optional<std::string> alias;
+  std::optional<std::uint32_t> master;
+  std::optional<std::uint32_t> mtu;
+  std::optional<bool> ipv6_link_local;
+  std::optional<bool> up;
+  friend bool operator==(const SetLink&, const SetLink&) = default;
+};
+
+/// set: flags of a bridge port in the host namespace (IFLA_BRPORT_*).
+struct SetBridgePort {
+  std::uint32_t index = 0;
+  bool isolated = false;
+  bool hairpin = false;
+  friend bool operator==(const SetBridgePort&, const SetBridgePort&) = default;
+};
+
+/// create: an address on a link, without duplicate address detection.
+struct AddAddress {
+  Netns netns;
+  std::uint32_t index = 0;
+  ipam::Prefix address;
+  friend bool operator==(const AddAddress&, const AddAddress&) = default;
+};
+
+/// create: a unicast route in the main table. Without `gateway` it is on-link. `metric` 0 = the
+/// kernel's default.
+struct AddRoute {
+  Netns netns;
+  ipam::Prefix destination;
+  std::optional<ipam::Address> gateway;
+  std::uint32_t index = 0;
+  std::uint32_t metric = 0;
+  friend bool operator==(const AddRoute&, const AddRoute&) = default;
+};
+
+/// set: /proc/sys/<key with '/' for '.'> in `netns`. A key's interface part may hold dots, so
+/// `key` is already the path below /proc/sys: "net/ipv6/conf/eth0/accept_ra".
+struct SetSysctl {
+  Netns netns;
+  std::string key;
+  std::string value;
+  friend bool operator==(const SetSysctl&, const SetSysctl&) = default;
+};
+
+/// host-global: as SetSysctl, in the host namespace.
+struct SetHostSysctl {
+  std::string key;
+  std::string value;
+  friend bool operator==(const SetHostSysctl&, const SetHostSysctl&) = default;
+};
+
+/// Fields of a key or value in netd's nft sets and maps (docs/nftables.md).
+struct LinkIndex {
+  std::uint32_t index = 0;
+  friend bool operator==(const LinkIndex&, const LinkIndex&) = default;
+};
+enum class Protocol : std::uint8_t { tcp = 6, udp = 17, sctp = 132 };
+struct PortNumber {
+  std::uint16_t number = 0;
+  friend bool operator==(const PortNumber&, const PortNumber&) = default;
+};
+using ElementField = std::variant<LinkIndex, Protocol, PortNumber, ipam::Address>;
+
+/// One element of a set (no value) or map of table `inet netd`.
+struct Element {
+  std::string set;
+  std::vector<ElementField> key;
+  std::vector<ElementField> value;
+  friend bool operator==(const Element&, const Element&) = default;
+};
+
+/// create: elements of netd's table, one nft batch.
+struct AddElements {
+  std::vector<Element> elements;
+  friend bool operator==(const AddElements&, const AddElements&) = default;
+};
+
+/// create: the table that rewrites 127.0.0.11:53 to `port` and back, statelessly, in `netns`.
+struct RedirectDns {
+  Netns netns;
+  std::uint16_t port = 0;
+  friend bool operator==(const RedirectDns&, const RedirectDns&) = default;
+};
+
+using Step = std::variant<PinNamespace, CreateBridge, CreateVeth, SetLink, SetBridgePort,
+                          AddAddress, AddRoute, SetSysctl, SetHostSysctl, AddElements, RedirectDns>;
+using Plan = std::vector<Step>;
+
+/// One line, no newline: "veth nv3f2a91 index 268435457 … peer eth0 index … in
+/// /run/netd/netns/web".
+std::string to_text(const Step& step);
+/// One line a step, each ended by a newline. Golden tests and dry runs print this.
+std::string to_text(const Plan& plan);
+/// Key and value without the set's name: "tcp . 8080 : 10.5.0.2 . 80"
+std::string to_text(const Element& element);
+/// "tcp", "udp", "sctp"
+std::string_view to_text(Protocol protocol);
+
+}  // namespace sandbox
+
+/// `json = plan;` and `json.get<sandbox::Plan>()`. Plan is a std::vector of a std::variant, where
+/// argument-dependent lookup would not find functions in namespace sandbox; hence the
+/// specialisation. The form is compact, one object a step, absent = the default:
+///   {"do":"veth","name":"nv3f2a91","index":268435457,…}
+template <>
+struct nlohmann::adl_serializer<sandbox::Plan, void> {
+  static void to_json(nlohmann::json& json, const sandbox::Plan& plan);
+  /// Throws std::invalid_argument that names the step and key: "plan step 2 (veth): mtu: expected a
+  /// whole number up to 4294967295". Unknown steps and keys are refused: a plan that is understood
+  /// by half would be undone by half.
+  static void from_json(const nlohmann::json& json, sandbox::Plan& plan);
+};
