@@ -1,0 +1,86 @@
+#include "dns/listen_sockets.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <optional>
+#include <string>
+#include <system_error>
+
+#include "sandbox/netns.h"
+
+namespace dns {
+namespace {
+
+constexpr std::uint32_t resolver_address = 0x7f00000b;  // 127.0.0.11
+constexpr int receive_buffer_bytes = 256 * 1024;
+constexpr int tcp_backlog = 16;
+constexpr int attempts_at_a_free_port = 16;
+
+[[noreturn]] void fail(int error, const std::string& act) {
+  throw std::system_error(error, std::system_category(), act);
+}
+
+sandbox::Fd open_socket(int type) {
+  sandbox::Fd fd(socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) fail(errno, "open a DNS listener");
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "lo", 2) < 0)
+    fail(errno, "bind a DNS listener to lo");
+  if (type == SOCK_STREAM) {
+    const int on = 1;  // connections of an earlier listener may linger in TIME_WAIT
+    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  } else {
+    // As much as net.core.rmem_max allows; less is no reason to fail.
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
+  }
+  return fd;
+}
+
+/// 0 or the errno of bind(2).
+int bind_to(const sandbox::Fd& fd, std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(resolver_address);
+  address.sin_port = htons(port);
+  return bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ? errno
+                                                                                         : 0;
+}
+
+std::uint16_t bound_port(const sandbox::Fd& fd) {
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) < 0)
+    fail(errno, "read a DNS listener's port");
+  return ntohs(address.sin_port);
+}
+
+/// Nothing when one of the two protocols' port is in use. `port` 0: whichever is free.
+std::optional<ListenSockets> try_port(std::uint16_t port) {
+  ListenSockets sockets{open_socket(SOCK_DGRAM), open_socket(SOCK_STREAM), 0};
+  int error = bind_to(sockets.udp, port);
+  if (error == 0) {
+    sockets.port = bound_port(sockets.udp);
+    error = bind_to(sockets.tcp, sockets.port);
+  }
+  if (error == 0 && listen(sockets.tcp.get(), tcp_backlog) < 0) error = errno;
+  if (error == 0) return sockets;
+  if (error == EADDRINUSE) return std::nullopt;
+  fail(error, "listen at 127.0.0.11:" + std::to_string(port) + " (is lo up?)");
+}
+
+ListenSockets open_here(std::uint16_t wanted) {
+  if (auto sockets = try_port(wanted)) return std::move(*sockets);
+  for (int i = 0; i < attempts_at_a_free_port; ++i)
+    if (auto sockets = try_port(0)) return std::move(*sockets);
+  fail(EADDRINUSE, "listen at 127.0.0.11 (no port is free)");
+}
+
+}  // namespace
+
+ListenSockets open_listen_sockets(int netns, std::uint16_t wanted) {
+  return sandbox::in_netns(netns, [wanted] { return open_here(wanted); });
+}
+
+}  // namespace dns
