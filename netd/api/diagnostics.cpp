@@ -1,0 +1,108 @@
+#include <fmt/format.h>
+
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "drivers/options.h"
+#include "netd/api/engine_json.h"
+#include "netd/api/filters.h"
+#include "netd/api/handlers.h"
+#include "netd/api/metrics.h"
+#include "netd/config.h"
+
+namespace netd::api {
+namespace {
+
+using nlohmann::json;
+
+json attached_sandbox_json(const EndpointRecord& record, const Controller& controller) {
+  const drivers::Endpoint& endpoint = record.endpoint;
+  const SandboxRecord& sandbox = controller.sandbox_by_id(record.sandbox_id);
+  const bool has_link = !endpoint.sandbox_link.empty();
+  return {{"Id", sandbox.sandbox.id},
+          {"Name", sandbox.spec.name},
+          {"Interface", endpoint.sandbox_link},
+          {"MacAddress", has_link ? endpoint.mac.to_string() : ""},
+          {"IPv4Address", endpoint.ipv4 ? endpoint.ipv4->to_string() : ""},
+          {"IPv6Address", endpoint.ipv6 ? endpoint.ipv6->to_string() : ""},
+          {"Ports", port_list_json(endpoint.ports)}};
+}
+
+json network_branch_json(const NetworkRecord& record, const Controller& controller) {
+  const drivers::Network& network = record.network;
+  json subnets = json::array();
+  for (const drivers::Pool& pool : network.pools)
+    subnets.push_back({{"Subnet", pool.subnet.to_string()},
+                       {"Gateway", pool.gateway ? pool.gateway->to_string() : ""}});
+  json sandboxes = json::array();
+  for (const EndpointRecord* endpoint : controller.endpoints_of(network.id))
+    if (!endpoint->sandbox_id.empty())
+      sandboxes.push_back(attached_sandbox_json(*endpoint, controller));
+  const bool bridge = network.driver == "bridge" && !record.config_only;
+  return {
+      {"Id", network.id},
+      {"Name", network.name},
+      {"Driver", network.driver},
+      {"Link", network.link_name},
+      {"Internal", network.internal},
+      {"EnableIPv6", network.ipv6},
+      {"Masquerade", bridge && !network.internal &&
+                         drivers::bool_option(network.options, drivers::option_masquerade, true)},
+      {"ICC", bridge && drivers::bool_option(network.options, drivers::option_icc, true)},
+      {"Subnets", std::move(subnets)},
+      {"Sandboxes", std::move(sandboxes)}};
+}
+
+void add_gauge(std::string& text, std::string_view name, std::string_view help, std::size_t value) {
+  fmt::format_to(std::back_inserter(text), "# HELP {0} {1}\n# TYPE {0} gauge\n{0} {2}\n", name,
+                 help, value);
+}
+
+}  // namespace
+
+Response topology(const Call&, Context& context) {
+  json networks = json::array();
+  for (const NetworkRecord* record : context.controller.networks())
+    networks.push_back(network_branch_json(*record, context.controller));
+  return json_response(200, {{"Networks", std::move(networks)}});
+}
+
+Response system_info(const Call&, Context& context) {
+  const SystemInfo info = context.controller.info();
+  return json_response(200, {{"Networks", info.networks},
+                             {"Sandboxes", info.sandboxes},
+                             {"Endpoints", info.endpoints},
+                             {"ReaperWaiting", info.dying_links},
+                             {"Version", NETD_VERSION},
+                             {"StateDir", context.config.state_dir},
+                             {"RunDir", context.config.run_dir}});
+}
+
+Response system_purge(const Call&, Context& context) {
+  return json_response(200, {{"Failures", context.controller.purge()}});
+}
+
+Response system_prune(const Call&, Context& context) {
+  const auto names = context.controller.prune_networks([](const NetworkRecord&) { return true; });
+  return json_response(200, {{"NetworksDeleted", names}});
+}
+
+Response metrics(const Call&, Context& context) {
+  const SystemInfo info = context.controller.info();
+  std::string text;
+  add_gauge(text, "netd_networks", "Networks, built-in ones included.", info.networks);
+  add_gauge(text, "netd_endpoints", "Attachments of sandboxes to networks.", info.endpoints);
+  add_gauge(text, "netd_reaper_waiting", "Links that are down and wait for their deletion.",
+            info.dying_links);
+  text +=
+      "# HELP netd_operation_seconds How long operations took on the control thread.\n"
+      "# TYPE netd_operation_seconds summary\n";
+  for (const auto& [operation, summary] : context.metrics.operations())
+    fmt::format_to(std::back_inserter(text),
+                   "netd_operation_seconds_sum{{op=\"{0}\"}} {1}\n"
+                   "netd_operation_seconds_count{{op=\"{0}\"}} {2}\n",
+                   operation, summary.sum_seconds, summary.count);
+  return {.status = 200, .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = text};
+}
+
+}  // namespace netd::api

@@ -1,0 +1,117 @@
+// The CNM verbs: create, connect, publish, disconnect, remove. Owns all state; every call is made
+// on the control thread. Each verb either happens wholly or leaves no trace.
+//
+// Throws: netd::Error (error.h), std::invalid_argument (400), drivers::Refused (403),
+// std::system_error (500).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "netd/model.h"
+
+namespace sandbox {
+class Kernel;
+}
+namespace drivers {
+class Registry;
+}
+namespace dns {
+class Listeners;
+}
+
+namespace netd {
+
+class Events;
+class Store;
+struct Config;
+
+/// What a reference found, for the three texts of libnetwork.md 3.3.
+enum class Purpose { inspect, remove, use };
+
+struct CreatedNetwork {
+  std::string id;
+  std::vector<std::string> warnings;
+};
+
+/// A sandbox with its endpoints, in the order of their joining.
+struct SandboxView {
+  const SandboxRecord* sandbox = nullptr;
+  std::vector<const EndpointRecord*> endpoints;
+};
+
+struct PoolUsage {
+  ipam::Prefix subnet;
+  ipam::Offset in_use = 0;
+  ipam::Offset available = 0;
+};
+
+struct SystemInfo {
+  std::size_t networks = 0;
+  std::size_t sandboxes = 0;
+  std::size_t endpoints = 0;
+  std::size_t dying_links = 0;
+};
+
+class Controller {
+ public:
+  Controller(const Config& config, Store& store, sandbox::Kernel& kernel,
+             const drivers::Registry& drivers, dns::Listeners& dns, Events& events);
+  ~Controller();
+
+  /// Reads the store, settles what a crash left, makes the built-in networks. Before anything else.
+  /// `host_identity` names this boot of this host's network namespace ("<boot id>:<netns cookie>"):
+  /// with another one than last time, sandboxes and endpoints are gone. Returns what went wrong but
+  /// did not stop it, one text a problem, for the log.
+  std::vector<std::string> start(const std::string& host_identity);
+
+  CreatedNetwork create_network(const NetworkSpec& spec);
+  /// By full id, name, or unique id prefix; throws not_found or invalid (ambiguous).
+  const NetworkRecord& network(std::string_view reference, Purpose purpose = Purpose::use) const;
+  std::vector<const NetworkRecord*> networks() const;  // by name
+  /// Endpoints on a network, in the order of their joining.
+  std::vector<const EndpointRecord*> endpoints_of(const std::string& network_id) const;
+  std::vector<PoolUsage> pool_usage(const std::string& network_id) const;
+  void remove_network(std::string_view reference);
+  /// Removes the user-defined networks without endpoints that `wanted` accepts; returns their
+  /// names.
+  std::vector<std::string> prune_networks(const std::function<bool(const NetworkRecord&)>& wanted);
+
+  SandboxView create_sandbox(const SandboxSpec& spec);
+  /// By full id, name, or unique id prefix.
+  SandboxView sandbox(std::string_view reference) const;
+  std::vector<SandboxView> sandboxes() const;  // by name
+  void remove_sandbox(std::string_view reference);
+  /// All or nothing: takes away `remove` (by container port, protocol and, when given, host port),
+  /// adds `add`.
+  SandboxView change_ports(std::string_view reference, const std::vector<drivers::PortBinding>& add,
+                           const std::vector<drivers::PortBinding>& remove);
+
+  void connect(std::string_view network, std::string_view sandbox, const EndpointSpec& spec);
+  /// `force` is Docker's way to remove an endpoint without a container. netd has none: an unknown
+  /// sandbox is not_found all the same.
+  void disconnect(std::string_view network, std::string_view sandbox, bool force);
+
+  /// The address the sandbox's default route of that family goes to; nothing without one.
+  const EndpointRecord* gateway_endpoint(const std::string& sandbox_id, ipam::Family family) const;
+  const NetworkRecord& network_by_id(const std::string& id) const;
+  const SandboxRecord& sandbox_by_id(const std::string& id) const;
+  /// "<run dir>/sandboxes/<id>/<file>": resolv.conf, hosts, hostname.
+  std::string file_of(const std::string& sandbox_id, std::string_view file) const;
+
+  SystemInfo info() const;
+  /// Removes everything that netd ever made here: sandboxes, networks, the nft table, namespaces,
+  /// files. Returns what could not be removed.
+  std::vector<std::string> purge();
+
+  struct State;  // controller_state.h
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace netd

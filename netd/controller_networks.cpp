@@ -1,0 +1,306 @@
+// The verbs on networks.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "drivers/options.h"
+#include "netd/controller_state.h"
+#include "netd/log.h"
+#include "sandbox/files.h"
+
+namespace netd {
+namespace {
+
+constexpr std::size_t longest_name = 255;
+
+void check_name(const Controller::State& state, const NetworkSpec& spec) {
+  if (spec.name.empty()) throw std::invalid_argument("invalid name: name is empty");
+  if (spec.name.size() > longest_name)
+    throw std::invalid_argument(
+        fmt::format("invalid name: {} bytes are too many, at most {} are allowed", spec.name.size(),
+                    longest_name));
+  for (const char* name : {"bridge", "host", "none", "default"})
+    if (spec.name == name)
+      throw drivers::Refused(
+          fmt::format("operation is not permitted on predefined {} network ", spec.name));
+  const auto match = state.records.find_network(spec.name);
+  if (match.by_name > 0 || (match.record && match.record->network.name == spec.name))
+    throw Error(ErrorKind::conflict, fmt::format("network with name {} already exists", spec.name));
+}
+
+void check_scope(const NetworkSpec& spec) {
+  if (spec.scope == "swarm")
+    throw drivers::Refused("cannot create a swarm scoped network when swarm is not active");
+  if (!spec.scope.empty() && spec.scope != "local")
+    throw std::invalid_argument(
+        fmt::format("scope {} is not known here: leave it out or say local", spec.scope));
+  if (spec.ingress) throw drivers::Refused("Ingress network can only be global scope network");
+}
+
+void check_config_only(const NetworkSpec& spec) {
+  if (spec.internal || spec.attachable || spec.ingress || !spec.scope.empty())
+    throw drivers::Refused(
+        "configuration network can only contain network specific fields. Network operator fields "
+        "like [ ingress | internal | attachable | scope ] are not supported.");
+  if (!spec.config_from.empty())
+    throw drivers::Refused(
+        "a configuration network cannot depend on another configuration network");
+}
+
+/// The spec with what it takes from its configuration network.
+NetworkSpec merge_config(const Controller::State& state, NetworkSpec spec) {
+  if (spec.config_from.empty()) return spec;
+  const auto match = state.records.find_network(spec.config_from);
+  if (!match.record || !match.record->config_only)
+    throw Error(ErrorKind::not_found,
+                fmt::format("configuration network \"{}\" does not exist", spec.config_from));
+  if (!spec.options.empty())
+    throw drivers::Refused(
+        "network driver options are not supported if the network depends on a configuration "
+        "network");
+  if (!spec.pools.empty() || !spec.ipam_driver.empty() || spec.ipv4 == false || spec.ipv6 == true)
+    throw drivers::Refused(
+        "user-specified configurations are not supported if the network depends on a configuration "
+        "network");
+  const NetworkRecord& from = *match.record;
+  spec.config_from = from.network.name;
+  spec.options = from.network.options;
+  spec.ipv4 = from.network.ipv4;
+  spec.ipv6 = from.network.ipv6;
+  spec.ipam_driver = from.ipam_driver;
+  spec.ipam_options = from.ipam_options;
+  spec.labels.insert(from.labels.begin(), from.labels.end());
+  for (const drivers::Pool& pool : from.network.pools)
+    spec.pools.push_back({pool.subnet, pool.gateway, pool.range, pool.auxiliary});
+  return spec;
+}
+
+NetworkRecord record_of(const NetworkSpec& spec, std::string id, const Config& config) {
+  NetworkRecord record;
+  drivers::Network& network = record.network;
+  network.id = std::move(id);
+  network.name = spec.name;
+  network.driver = spec.config_only ? "null" : spec.driver.empty() ? "bridge" : spec.driver;
+  network.options = spec.options;
+  if (const auto defaults = config.default_network_options.find(network.driver);
+      defaults != config.default_network_options.end() && spec.config_from.empty())
+    network.options.insert(defaults->second.begin(), defaults->second.end());
+  network.ipv4 =
+      spec.ipv4.value_or(drivers::bool_option(network.options, drivers::option_enable_ipv4, true));
+  network.ipv6 =
+      spec.ipv6.value_or(drivers::bool_option(network.options, drivers::option_enable_ipv6, false));
+  network.internal = spec.internal;
+  record.created_nano = now_nano();
+  record.attachable = spec.attachable;
+  record.config_only = spec.config_only;
+  record.config_from = spec.config_from;
+  record.ipam_driver = spec.ipam_driver.empty() ? "default" : spec.ipam_driver;
+  record.ipam_options = spec.ipam_options;
+  record.labels = spec.labels;
+  return record;
+}
+
+void check_single_instance(const Controller::State& state, const drivers::Driver& driver) {
+  if (!driver.traits().single_instance) return;
+  for (const NetworkRecord* other : state.records.networks())
+    if (other->network.driver == driver.name() && !other->config_only)
+      throw drivers::Refused(
+          fmt::format("only one instance of \"{}\" network is allowed", driver.name()));
+}
+
+/// Subnets the user named are taken as they are; what that may break is said.
+std::vector<std::string> route_warnings(const NetworkSpec& spec,
+                                        const std::vector<ipam::Prefix>& reserved) {
+  std::vector<std::string> warnings;
+  for (const PoolRequest& pool : spec.pools)
+    for (const ipam::Prefix& route : reserved)
+      if (pool.subnet && pool.subnet->length > 0 && pool.subnet->overlaps(route))
+        warnings.push_back(fmt::format(
+            "subnet {} overlaps {}, which this host reaches by a route or name server of its own: "
+            "addresses in both lead to the containers from now on",
+            pool.subnet->to_string(), route.to_string()));
+  return warnings;
+}
+
+/// A link that says it is of a network of netd's, which no record knows.
+bool is_stray(const Controller::State& state, const std::string& alias) {
+  constexpr std::string_view mark = "netd:";
+  return alias.starts_with(mark) && !state.records.network(alias.substr(mark.size()));
+}
+
+/// The link the network lives on: a new one of ours, or one that is there already.
+void choose_link(Controller::State& state, const drivers::Driver& driver,
+                 drivers::Network& network) {
+  network.link_name = driver.link_name(network);
+  if (network.link_name.empty()) return;
+  for (const NetworkRecord* other : state.records.networks())
+    if (other->network.link_name == network.link_name)
+      throw drivers::Refused(fmt::format(
+          "cannot create network {} ({}): conflicts with network {} ({}): networks have same "
+          "bridge name",
+          network.id, network.link_name, other->network.id, other->network.link_name));
+  const auto facts = state.kernel.find_link("", network.link_name);
+  if (facts && facts->kind == "bridge" && is_stray(state, facts->alias)) {
+    // Ours, but no record knows it: what a lost state directory left.
+    state.kernel.revert(sandbox::CreateBridge{.name = facts->name, .index = facts->index});
+  } else if (facts) {
+    if (facts->kind != "bridge")
+      throw std::invalid_argument(
+          fmt::format("existing interface {} is not a bridge", network.link_name));
+    network.adopted_link = true;
+    network.link_index = facts->index;
+    network.adopted_addresses = {facts->addresses.begin(), facts->addresses.end()};
+    return;
+  }
+  network.link_index = state.make_link_index();
+  network.link_mac = state.make_mac();
+}
+
+}  // namespace
+
+std::vector<ipam::Prefix> Controller::State::reserved_prefixes() const {
+  std::vector<ipam::Prefix> reserved = kernel.on_link_routes();
+  for (const ipam::Address& server : name_defaults().host_servers)
+    reserved.push_back({server, server.bits()});
+  return reserved;
+}
+
+std::string Controller::State::owner_of(const ipam::Prefix& subnet) const {
+  for (const NetworkRecord* record : records.networks())
+    for (const drivers::Pool& pool : record->network.pools)
+      if (pool.subnet == subnet) return record->network.name;
+  return "another";
+}
+
+void Controller::State::remember_host_settings(const sandbox::Plan& plan) {
+  for (const sandbox::Step& step : plan) {
+    const auto* setting = std::get_if<sandbox::SetHostSysctl>(&step);
+    if (!setting) continue;
+    const std::string key = "sysctl/" + setting->key;
+    const auto value = kernel.read_sysctl("", setting->key);
+    if (!value || *value == setting->value || store.get(key)) continue;
+    store.txn({}, {{key, *value}}, Durability::power);
+  }
+}
+
+std::vector<std::string> Controller::State::make_network(const NetworkSpec& spec,
+                                                         NetworkRecord& record) {
+  const drivers::Driver& driver = driver_of(record);
+  check_single_instance(*this, driver);
+  driver.check_options(record.network);
+  Undo undo;
+  std::vector<std::string> warnings;
+  if (driver.traits().allocates && record.ipam_driver != "null") {
+    const auto reserved = reserved_prefixes();
+    warnings = route_warnings(spec, reserved);
+    record.network.pools = addresses.open(
+        {.network_id = record.network.id,
+         .ipv4 = record.network.ipv4,
+         .ipv6 = record.network.ipv6,
+         .pools = spec.pools,
+         .reserved = reserved,
+         .wants_gateway =
+             [&](ipam::Family family) { return driver.wants_gateway(record.network, family); },
+         .name_of = [this](const ipam::Prefix& subnet) { return owner_of(subnet); }});
+    undo.add([&] { addresses.close(record.network.id); });
+  }
+  std::ranges::move(driver.check_network(record.network), std::back_inserter(warnings));
+  choose_link(*this, driver, record.network);
+  record.progress.plan = driver.network_plan(record.network);
+  remember_host_settings(record.progress.plan);
+  Work work(store, kernel, records);
+  work.make(record);
+  work.commit(Durability::power);
+  undo.dismiss();
+  names.open_network(record.network);
+  return warnings;
+}
+
+CreatedNetwork Controller::create_network(const NetworkSpec& given) {
+  state_->begin_again();
+  check_name(*state_, given);
+  check_scope(given);
+  if (given.config_only) check_config_only(given);
+  const NetworkSpec spec = merge_config(*state_, given);
+  NetworkRecord record = record_of(spec, state_->make_id(), state_->config);
+  if (!state_->drivers.find(record.network.driver))
+    throw Error(ErrorKind::not_found,
+                fmt::format("could not find plugin {} in v1 plugin registry: plugin not found",
+                            record.network.driver));
+  if (record.ipam_driver != "default" && record.ipam_driver != "null")
+    throw Error(ErrorKind::not_found,
+                fmt::format("could not find plugin {} in v1 plugin registry: plugin not found",
+                            record.ipam_driver));
+  std::vector<std::string> warnings;
+  if (spec.config_only) {
+    for (const PoolRequest& pool : spec.pools)
+      if (pool.subnet)
+        record.network.pools.push_back({*pool.subnet, pool.gateway, pool.range, pool.auxiliary});
+    Work work(state_->store, state_->kernel, state_->records);
+    work.make(record);
+    work.commit(Durability::power);
+  } else {
+    warnings = state_->make_network(spec, record);
+  }
+  state_->publish_event("create", record);
+  return {record.network.id, std::move(warnings)};
+}
+
+void Controller::State::remove_network(const NetworkRecord& network) {
+  const NetworkRecord record = network;  // outlives its place in `records`
+  Work work(store, kernel, records);
+  work.remove(record);
+  const auto failures = work.commit(Durability::power);
+  throw_failures("network " + record.network.name, failures);
+  names.close_network(record.network.id);
+  addresses.close(record.network.id);
+  publish_event("destroy", record);
+}
+
+void Controller::remove_network(std::string_view reference) {
+  const NetworkRecord& record = state_->network(reference, Purpose::remove);
+  if (record.predefined)
+    throw drivers::Refused(
+        fmt::format("{} is a pre-defined network and cannot be removed", record.network.name));
+  const auto endpoints = endpoints_of(record.network.id);
+  if (!endpoints.empty()) {
+    std::vector<std::string> users;
+    for (const EndpointRecord* endpoint : endpoints)
+      users.push_back(fmt::format("name:\"{}\" id:\"{}\"",
+                                  sandbox_by_id(endpoint->sandbox_id).spec.name,
+                                  endpoint->endpoint.id.substr(0, 12)));
+    throw drivers::Refused(
+        fmt::format("error while removing network: network {} has active endpoints ({})",
+                    record.network.name, fmt::join(users, ", ")));
+  }
+  for (const NetworkRecord* other : networks())
+    if (record.config_only && other->config_from == record.network.name)
+      throw drivers::Refused(
+          fmt::format("configuration network \"{}\" is in use", record.network.name));
+  state_->remove_network(record);
+}
+
+std::vector<std::string> Controller::prune_networks(
+    const std::function<bool(const NetworkRecord&)>& wanted) {
+  std::vector<std::string> removed;
+  for (const NetworkRecord* record : networks()) {
+    if (record->predefined || !endpoints_of(record->network.id).empty() || !wanted(*record))
+      continue;
+    const std::string name = record->network.name;
+    try {
+      remove_network(record->network.id);
+      removed.push_back(name);
+    } catch (const drivers::Refused&) {
+      // A configuration network in use: as with endpoints, not unused.
+    } catch (const std::exception& error) {
+      log::warn("network not pruned, going on", {{"network", name}, {"error", error.what()}});
+    }
+  }
+  state_->events.publish(
+      {.type = "network", .action = "prune", .id = "", .attributes = {{"reclaimed", "0"}}});
+  return removed;
+}
+
+}  // namespace netd

@@ -1,0 +1,309 @@
+// The verbs on sandboxes.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+
+#include "dns/listeners.h"
+#include "netd/controller_state.h"
+
+namespace netd {
+namespace {
+
+bool is_name(const std::string& name) {
+  const auto plain = [](unsigned char c) { return std::isalnum(c) != 0; };
+  return !name.empty() && name.size() <= 255 && plain(static_cast<unsigned char>(name[0])) &&
+         std::ranges::all_of(
+             name, [&](unsigned char c) { return plain(c) || c == '_' || c == '.' || c == '-'; });
+}
+
+bool is_id(const std::string& id) {
+  return id.size() == 64 && std::ranges::all_of(id, [](unsigned char c) {
+           return std::isdigit(c) != 0 || (c >= 'a' && c <= 'f');
+         });
+}
+
+void check_identity(const Controller::State& state, const SandboxSpec& spec) {
+  if (!is_name(spec.name))
+    throw std::invalid_argument(fmt::format(
+        "invalid sandbox name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", spec.name));
+  if (!spec.id.empty() && !is_id(spec.id))
+    throw std::invalid_argument(
+        fmt::format("invalid sandbox id ({}): 64 lower-case hex digits are expected", spec.id));
+  for (const SandboxRecord* other : state.records.sandboxes()) {
+    if (other->spec.name == spec.name)
+      throw Error(
+          ErrorKind::conflict,
+          fmt::format("sandbox name {} is already in use by {}; remove it (netctl sandbox rm "
+                      "{}) or take another name",
+                      spec.name, other->sandbox.id.substr(0, 12), spec.name));
+    if (other->sandbox.id == spec.id)
+      throw Error(ErrorKind::conflict, fmt::format("sandbox id {} is already in use", spec.id));
+  }
+}
+
+void check_sharing(const SandboxSpec& spec) {
+  const int sources = !spec.netns_path.empty() + spec.pid.has_value() + !spec.shared_with.empty();
+  if (sources > 1)
+    throw std::invalid_argument(
+        "NetnsPath, Pid and SharedWith exclude each other: a sandbox has one network namespace");
+  if (spec.pid && *spec.pid <= 0)
+    throw std::invalid_argument(fmt::format("Pid {} is no process id", *spec.pid));
+  if (spec.shared_with.empty()) return;
+  if (!spec.networks.empty() || !spec.ports.empty() || !spec.dns.empty() ||
+      !spec.dns_search.empty() || !spec.dns_options.empty() || !spec.extra_hosts.empty())
+    throw std::invalid_argument(
+        "conflicting options: a sandbox that shares another's network namespace has the other's "
+        "networks, ports, DNS and hosts");
+}
+
+void check_open_for_ports(const SandboxRecord& sandbox) {
+  Controller::State::check_not_leaving(sandbox);
+  if (!sandbox.owns_stack)
+    throw std::invalid_argument(fmt::format(
+        "sandbox {} has no network stack of its own: publish where its namespace comes from",
+        sandbox.spec.name));
+}
+
+/// Where the namespace comes from: empty = a new one.
+std::string source_of(const Controller::State& state, const SandboxSpec& spec, bool on_host) {
+  if (!spec.shared_with.empty()) return state.sandbox(spec.shared_with).sandbox.netns;
+  if (!spec.netns_path.empty()) return spec.netns_path;
+  if (spec.pid) return fmt::format("/proc/{}/ns/net", *spec.pid);
+  return on_host ? "/proc/self/ns/net" : "";
+}
+
+/// A namespace belongs to one sandbox, and the host's to none.
+void check_namespace(const Controller::State& state, const SandboxSpec& spec,
+                     const std::string& source) {
+  if (spec.netns_path.empty() && !spec.pid) return;
+  std::error_code unknown;  // not there: pinning says so
+  if (std::filesystem::equivalent(source, "/proc/self/ns/net", unknown))
+    throw std::invalid_argument(fmt::format(
+        "{} is the host's own network namespace: use the network host instead", source));
+  for (const SandboxRecord* other : state.records.sandboxes())
+    if (std::filesystem::equivalent(source, other->sandbox.netns, unknown))
+      throw Error(
+          ErrorKind::conflict,
+          fmt::format("{} is the network namespace of sandbox {} already; to live in it too, "
+                      "share it (--share {})",
+                      source, other->spec.name, other->spec.name));
+}
+
+/// What sethostname(2) takes, and hosts(5) can hold.
+void check_hostname(std::string_view what, const std::string& name) {
+  constexpr std::size_t longest = 64;
+  const bool plain = std::ranges::all_of(name, [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_';
+  });
+  if (!plain || name.size() > longest)
+    throw std::invalid_argument(
+        fmt::format("invalid {} '{}': at most 64 letters, digits, '-', '.' and '_'", what, name));
+}
+
+std::vector<Controller::State::Attachment> attachments_of(const Controller::State& state,
+                                                          const SandboxSpec& spec) {
+  std::vector<Controller::State::Attachment> attachments;
+  for (const SandboxSpec::Attachment& wanted : spec.networks) {
+    const NetworkRecord& network = state.network(wanted.network, Purpose::use);
+    for (const auto& [other, endpoint] : attachments)
+      if (other == &network)
+        throw std::invalid_argument(fmt::format("network {} is named twice", network.network.name));
+    attachments.emplace_back(&network, wanted.endpoint);
+  }
+  return attachments;
+}
+
+}  // namespace
+
+void Controller::State::check_not_leaving(const SandboxRecord& sandbox) {
+  if (sandbox.progress.state == netd::State::leaving)
+    throw Error(ErrorKind::internal,
+                fmt::format("Container {} is marked for removal and cannot be connected or "
+                            "disconnected to the network",
+                            sandbox.sandbox.id));
+}
+
+void Controller::State::check_modes(const SandboxRecord& sandbox,
+                                    const std::vector<const NetworkRecord*>& to,
+                                    bool connecting) const {
+  std::vector<const NetworkRecord*> all = to;
+  for (const EndpointRecord* record : records.endpoints_of_sandbox(sandbox.sandbox.id))
+    all.push_back(records.network(record->network_id));
+  const auto on = [&](const std::vector<const NetworkRecord*>& networks, std::string_view driver) {
+    return std::ranges::any_of(
+        networks, [&](const NetworkRecord* record) { return record->network.driver == driver; });
+  };
+  if (connecting && on(to, "host"))
+    throw std::invalid_argument(
+        "cannot connect container to host network - container must be created in host network "
+        "mode");
+  if ((!sandbox.spec.shared_with.empty() && !all.empty()) || (on(all, "host") && all.size() > 1))
+    throw std::invalid_argument(
+        "container sharing network namespace with another container or host cannot be connected to "
+        "any other network");
+  if (on(all, "null") && all.size() > 1)
+    throw std::invalid_argument(
+        "container cannot be connected to multiple networks with one of the networks in private "
+        "(none) mode");
+}
+
+SandboxView Controller::create_sandbox(const SandboxSpec& spec) {
+  State& state = *state_;
+  state.begin_again();
+  check_identity(state, spec);
+  check_sharing(spec);
+  check_hostname("hostname", spec.hostname);
+  check_hostname("domain name", spec.domainname);
+  const auto attachments = attachments_of(state, spec);
+  std::vector<const NetworkRecord*> networks;
+  bool on_host = false;
+  for (const auto& [network, endpoint] : attachments) {
+    networks.push_back(network);
+    on_host = on_host || network->network.driver == "host";
+  }
+  SandboxRecord record{.spec = spec, .created_nano = now_nano()};
+  record.sandbox.id = spec.id.empty() ? state.make_id() : spec.id;
+  record.sandbox.netns = fmt::format("{}/netns/{}", state.config.run_dir, record.sandbox.id);
+  record.netns_source = source_of(state, spec, on_host);
+  check_namespace(state, spec, record.netns_source);
+  if (!spec.shared_with.empty())
+    record.spec.shared_with = state.sandbox(spec.shared_with).sandbox.id;
+  if (record.spec.hostname.empty()) record.spec.hostname = spec.name.substr(0, 63);
+  record.spec.id.clear();
+  record.spec.networks.clear();
+  state.check_modes(record, networks, false);
+  state.check_files(record.spec);
+
+  // First the sandbox itself: the DNS listener opens in its namespace before the networks are
+  // joined.
+  std::vector<EndpointRecord> none;
+  record.owns_stack = record.spec.shared_with.empty() && !on_host;
+  state.replan(record, none);
+  Work work(state.store, state.kernel, state.records);
+  work.make(record, attachments.empty());
+  work.commit(Durability::process);
+  const SandboxRecord& made = *state.records.sandbox(record.sandbox.id);
+  try {
+    state.write_files(made);
+    if (attachments.empty())
+      state.refresh_sandbox(made);
+    else
+      state.attach(made, attachments);
+  } catch (...) {
+    state.take_down(SandboxRecord(made));
+    throw;
+  }
+  state.publish_event("create", made);
+  state.publish_event("start", made);
+  return state.view_of(made);
+}
+
+/// Everything that netd itself holds in or for a sandbox's namespace.
+void Controller::State::let_go(const SandboxRecord& sandbox) {
+  dns.close(sandbox.sandbox.id);
+  ports.release(sandbox.sandbox.id);
+  remove_files(sandbox);
+}
+
+std::vector<EndpointRecord> Controller::State::take_down(const SandboxRecord& record) {
+  std::vector<EndpointRecord> endpoints;
+  for (const EndpointRecord* endpoint : records.endpoints_of_sandbox(record.sandbox.id))
+    endpoints.push_back(*endpoint);
+  Work work(store, kernel, records);
+  work.remove(record);
+  for (const EndpointRecord& endpoint : endpoints) {
+    names.withdraw(endpoint);
+    work.remove(endpoint);
+  }
+  std::vector<std::string> failures;
+  try {
+    failures = work.commit(Durability::process);
+  } catch (...) {
+    for (const EndpointRecord& endpoint : endpoints)
+      names.publish(endpoint);
+    throw;
+  }
+  throw_failures("sandbox " + record.spec.name, failures);
+  let_go(record);
+  for (const EndpointRecord& endpoint : endpoints)
+    release_endpoint(endpoint);
+  return endpoints;
+}
+
+void Controller::State::remove_sandbox(const SandboxRecord& sandbox) {
+  const SandboxRecord record = sandbox;  // outlives its place in `records`
+  for (const SandboxRecord* other : records.sandboxes())
+    if (other->spec.shared_with == record.sandbox.id)
+      throw Error(ErrorKind::conflict,
+                  fmt::format("sandbox {} lives in the namespace of {}: remove {} first",
+                              other->spec.name, record.spec.name, other->spec.name));
+  for (const EndpointRecord& endpoint : take_down(record))
+    publish_event("disconnect", *records.network(endpoint.network_id), record.sandbox.id);
+  publish_event("die", record);
+  publish_event("destroy", record);
+}
+
+void Controller::remove_sandbox(std::string_view reference) {
+  state_->remove_sandbox(state_->sandbox(reference));
+}
+
+SandboxView Controller::change_ports(std::string_view reference,
+                                     const std::vector<drivers::PortBinding>& add,
+                                     const std::vector<drivers::PortBinding>& remove) {
+  State& state = *state_;
+  SandboxRecord after = state.sandbox(reference);
+  std::vector<EndpointRecord> endpoints;
+  for (const EndpointRecord* record : state.records.endpoints_of_sandbox(after.sandbox.id))
+    endpoints.push_back(*record);
+  check_open_for_ports(after);
+  const std::vector<drivers::Port> before_ports = after.ports;
+  std::vector<drivers::Port> added;
+  std::vector<PublishedPorts::Held> held = state.reserve_ports(add, endpoints, added);
+  const auto matches = [&](std::uint16_t container, sandbox::Protocol protocol,
+                           std::uint16_t host) {
+    return std::ranges::any_of(remove, [&](const drivers::PortBinding& binding) {
+      return binding.container_port == container && binding.protocol == protocol &&
+             (binding.host_port_first == 0 ||
+              (binding.host_port_first <= host && host <= binding.host_port_last));
+    });
+  };
+  for (const drivers::PortBinding& binding : remove)
+    if (std::ranges::none_of(after.spec.ports, [&](const drivers::PortBinding& have) {
+          return have.container_port == binding.container_port && have.protocol == binding.protocol;
+        }))
+      throw Error(ErrorKind::not_found,
+                  fmt::format("sandbox {} does not publish {}/{}", after.spec.name,
+                              binding.container_port, drivers::to_string(binding.protocol)));
+  std::erase_if(after.ports, [&](const drivers::Port& port) {
+    return matches(port.container_port, port.protocol, port.host_port);
+  });
+  std::erase_if(after.spec.ports, [&](const drivers::PortBinding& binding) {
+    const auto is_of = [&](const auto& other) {
+      return other.container_port == binding.container_port && other.protocol == binding.protocol;
+    };
+    // One that left the host's port to netd goes with the last port it got.
+    const bool lost_all = std::ranges::any_of(remove, is_of) &&
+                          std::ranges::any_of(before_ports, is_of) &&
+                          std::ranges::none_of(after.ports, is_of);
+    return lost_all || matches(binding.container_port, binding.protocol, binding.host_port_first);
+  });
+  after.ports.insert(after.ports.end(), added.begin(), added.end());
+  after.spec.ports.insert(after.spec.ports.end(), add.begin(), add.end());
+  state.replan(after, endpoints);
+  Work work(state.store, state.kernel, state.records);
+  state.put_changes(work, after, endpoints);
+  const std::vector<sandbox::Element> before = state.published_elements(after.sandbox.id);
+  work.commit(Durability::process);
+  state.ports.release(after.sandbox.id, [&](const PublishedPorts::Held& one) {
+    return matches(one.container_port, one.reservation.protocol(), one.reservation.port());
+  });
+  state.ports.keep(after.sandbox.id, std::move(held));
+  const SandboxRecord& now = *state.records.sandbox(after.sandbox.id);
+  state.forget_changed_ports(before, now.sandbox.id);
+  state.refresh_sandbox(now);
+  return state.view_of(now);
+}
+
+}  // namespace netd

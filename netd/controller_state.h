@@ -1,0 +1,178 @@
+// What the controller's files share: its state, and the steps that several verbs take. Only
+// controller*.cpp and restore.cpp include this.
+#pragma once
+
+#include <functional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "drivers/registry.h"
+#include "drivers/sandbox_plan.h"
+#include "netd/addresses.h"
+#include "netd/config.h"
+#include "netd/controller.h"
+#include "netd/error.h"
+#include "netd/events.h"
+#include "netd/names.h"
+#include "netd/published_ports.h"
+#include "netd/records.h"
+#include "netd/store.h"
+#include "netd/work.h"
+#include "sandbox/kernel.h"
+
+namespace dns {
+class Listeners;
+}
+
+namespace netd {
+
+/// What a verb has taken so far; given back, last first, unless it is dismissed.
+class Undo {
+ public:
+  Undo() = default;
+  Undo(const Undo&) = delete;
+  Undo& operator=(const Undo&) = delete;
+  ~Undo() {
+    while (!actions_.empty()) {
+      actions_.back()();
+      actions_.pop_back();
+    }
+  }
+  void add(std::function<void()> action) { actions_.push_back(std::move(action)); }
+  void dismiss() { actions_.clear(); }
+
+ private:
+  std::vector<std::function<void()>> actions_;
+};
+
+struct Controller::State {
+  State(const Config& config_, Store& store_, sandbox::Kernel& kernel_,
+        const drivers::Registry& drivers_, dns::Listeners& dns_, Events& events_);
+
+  const Config& config;
+  Store& store;
+  sandbox::Kernel& kernel;
+  const drivers::Registry& drivers;
+  dns::Listeners& dns;
+  Events& events;
+
+  bool host_ipv6;
+  Records records;
+  Addresses addresses;
+  Names names;
+  PublishedPorts ports;
+  std::mt19937_64 random{std::random_device{}()};
+  std::uint32_t next_link_index = 0x10000000;  // far above what the kernel counts up to
+  std::int64_t next_order = 1;
+  bool purged = false;  // nothing is there: the firewall and the built-in networks come first
+
+  // --- identities (controller.cpp)
+  std::string make_id();  // 64 hex digits
+  std::uint32_t make_link_index();
+  ipam::Mac make_mac();
+
+  // --- look-ups (controller.cpp); throw Error
+  const NetworkRecord& network(std::string_view reference, Purpose purpose) const;
+  const SandboxRecord& sandbox(std::string_view reference) const;
+  const drivers::Driver& driver_of(const NetworkRecord& network) const;
+  SandboxView view_of(const SandboxRecord& sandbox) const;
+
+  // --- a sandbox as a whole (sandbox_state.cpp)
+  /// Endpoints in the order in which they are asked for a default route (libnetwork.md 1.12).
+  std::vector<const EndpointRecord*> by_priority(
+      const std::vector<const EndpointRecord*>& endpoints) const;
+  const EndpointRecord* gateway_of(const std::vector<const EndpointRecord*>& endpoints,
+                                   ipam::Family family) const;
+  /// Writes into the records what follows from each other: which endpoint carries which ports, the
+  /// default routes, and all plans.
+  void replan(SandboxRecord& sandbox, std::vector<EndpointRecord>& endpoints) const;
+  /// What the embedded DNS server answers in the sandbox.
+  dns::View names_seen_by(const SandboxRecord& sandbox) const;
+  /// Publishes view, files and relayed ports of a sandbox as the records say.
+  void refresh_sandbox(const SandboxRecord& sandbox);
+
+  // --- attaching (controller_endpoints.cpp)
+  using Attachment = std::pair<const NetworkRecord*, EndpointSpec>;
+  /// Joins all networks in one transition; the sandbox is `joined` afterwards.
+  void attach(const SandboxRecord& sandbox, const std::vector<Attachment>& attachments);
+  void detach(const SandboxRecord& sandbox, const EndpointRecord& endpoint);
+  /// Puts what differs between records and model into `work`.
+  void put_changes(Work& work, const SandboxRecord& sandbox,
+                   const std::vector<EndpointRecord>& endpoints) const;
+  /// Reserves what the bindings ask for, if some endpoint gives a gateway; `published` are the
+  /// ports.
+  std::vector<PublishedPorts::Held> reserve_ports(const std::vector<drivers::PortBinding>& bindings,
+                                                  const std::vector<EndpointRecord>& endpoints,
+                                                  std::vector<drivers::Port>& published);
+  /// Writes into `sandbox` the ports it publishes on these endpoints: what it has reserved already,
+  /// or what it reserves now, which comes back.
+  std::vector<PublishedPorts::Held> resolve_ports(SandboxRecord& sandbox,
+                                                  const std::vector<EndpointRecord>& endpoints);
+  /// Reserved ports where the gateway's network maps ports, opened ones where it routes.
+  std::vector<drivers::Port> ports_by_mode(const std::vector<drivers::Port>& reserved,
+                                           const std::vector<drivers::PortBinding>& bindings,
+                                           const std::vector<EndpointRecord>& endpoints) const;
+  /// Throws Error when the sandbox's removal has begun.
+  static void check_not_leaving(const SandboxRecord& sandbox);
+  /// Conflicts between the modes of networks (libnetwork.md 1.9). `connecting`: the sandbox is
+  /// there.
+  void check_modes(const SandboxRecord& sandbox, const std::vector<const NetworkRecord*>& to,
+                   bool connecting) const;
+  /// Gratuitous ARP and unsolicited NA, in the background.
+  void announce(const EndpointRecord& record);
+  /// Flows to ports whose elements are not what they were `before`: the others go on undisturbed.
+  void forget_changed_ports(const std::vector<sandbox::Element>& before,
+                            const std::string& sandbox_id);
+  /// Addresses and flows of an endpoint that is gone from the kernel.
+  void release_endpoint(const EndpointRecord& record);
+  /// The elements of the published ports in a plan.
+  static std::vector<sandbox::Element> elements_of(const sandbox::Plan& plan);
+
+  // --- networks (controller_networks.cpp)
+  /// Allocates, plans, makes and stores; warnings come back.
+  std::vector<std::string> make_network(const NetworkSpec& spec, NetworkRecord& record);
+  /// Remembers what host-wide settings were before netd changes them, for `system purge`.
+  void remember_host_settings(const sandbox::Plan& plan);
+  /// What automatic choice of a subnet keeps clear of: the host's on-link routes and name servers.
+  std::vector<ipam::Prefix> reserved_prefixes() const;
+  /// The name of the network with that subnet.
+  std::string owner_of(const ipam::Prefix& subnet) const;
+
+  // --- removing (controller_sandboxes.cpp, controller_networks.cpp); return failures
+  void remove_sandbox(const SandboxRecord& sandbox);
+  /// Removes a sandbox with its endpoints, which come back; no questions, no events.
+  std::vector<EndpointRecord> take_down(const SandboxRecord& record);
+  /// Closes and deletes what netd itself holds in or for a sandbox: listeners, ports, files.
+  void let_go(const SandboxRecord& sandbox);
+  /// The elements of all published ports of a sandbox.
+  std::vector<sandbox::Element> published_elements(const std::string& sandbox_id) const;
+  void remove_network(const NetworkRecord& network);
+
+  // --- files (sandbox_files.cpp)
+  std::string directory_of(const SandboxRecord& sandbox) const;
+  /// Throws std::invalid_argument for words that the files can't hold.
+  void check_files(const SandboxSpec& spec) const;
+  void write_files(const SandboxRecord& sandbox);
+  void remove_files(const SandboxRecord& sandbox);
+  NameDefaults name_defaults() const;
+
+  // --- start and end (restore.cpp, builtin_networks.cpp)
+  std::vector<std::string> restore(const std::string& host_identity);
+  void make_builtin_networks(std::vector<std::string>& problems);
+  /// After a purge, what a start makes.
+  void begin_again();
+
+  void publish_event(const char* action, const NetworkRecord& network,
+                     const std::string& container = "");
+  void publish_event(const char* action, const SandboxRecord& sandbox);
+};
+
+/// Throws Error(internal) that lists what could not be undone, when anything could not.
+void throw_failures(const std::string& object, const std::vector<std::string>& failures);
+
+/// Unix time in nanoseconds.
+std::int64_t now_nano();
+
+}  // namespace netd

@@ -1,0 +1,68 @@
+// `system purge`: nothing of netd stays.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "netd/controller_state.h"
+#include "netd/log.h"
+
+namespace netd {
+namespace {
+
+/// Links that carry netd's alias but stand in no record.
+void remove_strays(sandbox::Kernel& kernel) {
+  for (const std::string& name : kernel.link_names(""))
+    if (const auto link = kernel.find_link("", name); link && link->alias.starts_with("netd:"))
+      kernel.revert(sandbox::CreateBridge{.name = link->name, .index = link->index});
+}
+
+/// Host-wide settings back to what they were before the first network.
+void restore_host_settings(Store& store, sandbox::Kernel& kernel) {
+  constexpr std::string_view prefix = "sysctl/";
+  for (const Entry& entry : store.list(std::string(prefix))) {
+    kernel.apply(
+        sandbox::SetHostSysctl{.key = entry.key.substr(prefix.size()), .value = entry.value});
+    store.txn({}, {{entry.key, std::nullopt}}, Durability::power);
+  }
+}
+
+}  // namespace
+
+void Controller::State::begin_again() {
+  if (!purged) return;
+  kernel.replace_firewall({});
+  purged = false;
+  std::vector<std::string> problems;
+  make_builtin_networks(problems);
+  for (const std::string& problem : problems)
+    log::warn("after the purge", {{"problem", problem}});
+}
+
+std::vector<std::string> Controller::purge() {
+  State& state = *state_;
+  std::vector<std::string> failures;
+  const auto attempt = [&](const auto& act) {
+    try {
+      act();
+    } catch (const std::exception& error) {
+      failures.emplace_back(error.what());
+    }
+  };
+  // Sandboxes that live in another's namespace go before it.
+  for (const bool shared : {true, false})
+    for (const SandboxRecord* record : state.records.sandboxes())
+      if (record->spec.shared_with.empty() != shared)
+        attempt([&] { state.remove_sandbox(*record); });
+  for (const NetworkRecord* record : state.records.networks())
+    attempt([&] { state.remove_network(*record); });
+  attempt([&] { remove_strays(state.kernel); });
+  attempt([&] { state.kernel.drain(); });
+  attempt([&] { state.kernel.remove_firewall(); });
+  attempt([&] { restore_host_settings(state.store, state.kernel); });
+  state.purged = true;
+  std::error_code ignored;  // not empty: somebody else's files, or a failure that is told above
+  std::filesystem::remove(state.config.run_dir + "/sandboxes", ignored);
+  return failures;
+}
+
+}  // namespace netd

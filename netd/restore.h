@@ -1,0 +1,54 @@
+// Boot: what an earlier netd left, in the store and in the kernel, made one again.
+//
+//   record      found at boot           what is done
+//   joining     the verb was cut off    reverted, record deleted
+//   leaving     the removal was         finished, record deleted
+//   joined      (with `next`: while     back to the plan it had (forward when an endpoint
+//               it changed)             leaves), then on to what the driver says today
+//   another     the host rebooted, or   sandboxes and endpoints dropped, only their pins
+//   identity    its namespace is new    undone; networks made again
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "netd/controller_state.h"
+
+namespace netd {
+
+class Restore {
+ public:
+  Restore(Controller::State& state, std::string host_identity)
+      : state_(state), host_identity_(std::move(host_identity)) {}
+
+  /// What went wrong without stopping it, one text a problem.
+  std::vector<std::string> run();
+
+ private:
+  bool is_same_host();
+  void load(bool same_host);
+  void drop_records(const std::vector<Record>& records);
+  void settle(std::vector<Record>& records);
+  bool settle_one(Record& record);
+  void write_settled(const std::vector<Record>& records);
+  void count_up(const Record& record);
+  void count_up_links();
+  void restore_firewall();
+  void restore_networks();
+  void restore_network(const NetworkRecord& record);
+  void restore_names_and_addresses();
+  void restore_sandbox(const SandboxRecord& record);
+  void restore_endpoints(const SandboxRecord& record);
+  void restore_holds(SandboxRecord& record);
+  void remake(const sandbox::Plan& plan, const std::string& object);
+  void note(const std::string& object, const std::exception& error);
+
+  Controller::State& state_;
+  std::string host_identity_;
+  std::set<std::string> disconnecting_;  // sandboxes whose endpoints leave: forward, not back
+  std::vector<std::string> settled_;     // keys of records that were cut off in the middle
+  std::vector<std::string> problems_;
+};
+
+}  // namespace netd

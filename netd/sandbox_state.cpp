@@ -1,0 +1,130 @@
+// A sandbox as a whole: what follows for it from all its endpoints together.
+#include <algorithm>
+#include <tuple>
+
+#include "dns/listeners.h"
+#include "netd/controller_state.h"
+#include "netd/log.h"
+
+namespace netd {
+namespace {
+
+using ipam::Family;
+
+/// The link that a default route through this endpoint takes.
+std::optional<drivers::DefaultRoute> route_through(const drivers::Driver& driver,
+                                                   const NetworkRecord& network,
+                                                   const EndpointRecord* endpoint, Family family) {
+  if (!endpoint) return std::nullopt;
+  const auto gateway = driver.gateway(network.network, family);
+  if (!gateway) return std::nullopt;
+  return drivers::DefaultRoute{*gateway, endpoint->endpoint.sandbox_index};
+}
+
+/// IPv4 ports go through the IPv4 gateway's endpoint. So do IPv6 ones when no endpoint gives an
+/// IPv6 gateway: the relay leads them to the IPv4 address.
+std::vector<drivers::Port> ports_through(const std::vector<drivers::Port>& ports, bool is_gateway4,
+                                         bool is_gateway6, bool has_gateway6) {
+  std::vector<drivers::Port> own;
+  std::ranges::copy_if(ports, std::back_inserter(own), [&](const drivers::Port& port) {
+    return port.host_address.is_v4() ? is_gateway4 : (has_gateway6 ? is_gateway6 : is_gateway4);
+  });
+  return own;
+}
+
+}  // namespace
+
+std::vector<const EndpointRecord*> Controller::State::by_priority(
+    const std::vector<const EndpointRecord*>& endpoints) const {
+  std::vector<const EndpointRecord*> sorted;
+  std::ranges::copy_if(endpoints, std::back_inserter(sorted), [](const EndpointRecord* record) {
+    return record->progress.state != netd::State::leaving;
+  });
+  const auto rank = [&](const EndpointRecord* record) {
+    const NetworkRecord& of = *records.network(record->network_id);
+    const drivers::Driver& driver = driver_of(of);
+    const int families = driver.gateway(of.network, Family::v4).has_value() +
+                         driver.gateway(of.network, Family::v6).has_value();
+    return std::tuple(-record->spec.gateway_priority, of.network.internal, -families,
+                      of.network.name);
+  };
+  std::ranges::sort(sorted, {}, rank);
+  return sorted;
+}
+
+const EndpointRecord* Controller::State::gateway_of(
+    const std::vector<const EndpointRecord*>& endpoints, Family family) const {
+  for (const EndpointRecord* record : endpoints) {
+    const auto& own = family == Family::v4 ? record->endpoint.ipv4 : record->endpoint.ipv6;
+    const NetworkRecord& of = *records.network(record->network_id);
+    if (own && driver_of(of).gateway(of.network, family)) return record;
+  }
+  return nullptr;
+}
+
+void Controller::State::replan(SandboxRecord& sandbox,
+                               std::vector<EndpointRecord>& endpoints) const {
+  std::vector<const EndpointRecord*> all;
+  for (const EndpointRecord& record : endpoints)
+    all.push_back(&record);
+  const auto sorted = by_priority(all);
+  const EndpointRecord* gateway4 = gateway_of(sorted, Family::v4);
+  const EndpointRecord* gateway6 = gateway_of(sorted, Family::v6);
+
+  drivers::SandboxNeeds needs{.sandbox = sandbox.sandbox,
+                              .source = sandbox.netns_source,
+                              .owns_stack = sandbox.owns_stack,
+                              .ipv6 = host_ipv6,
+                              .dns_port = sandbox.dns_port};
+  if (gateway4) {
+    const NetworkRecord& of = *records.network(gateway4->network_id);
+    needs.route4 = route_through(driver_of(of), of, gateway4, Family::v4);
+  }
+  if (gateway6) {
+    const NetworkRecord& of = *records.network(gateway6->network_id);
+    needs.route6 = route_through(driver_of(of), of, gateway6, Family::v6);
+  }
+  sandbox.progress.plan = drivers::sandbox_plan(needs);
+
+  for (EndpointRecord& record : endpoints) {
+    record.endpoint.ports =
+        ports_through(sandbox.ports, &record == gateway4, &record == gateway6, gateway6 != nullptr);
+    const NetworkRecord& of = *records.network(record.network_id);
+    record.progress.plan =
+        driver_of(of).endpoint_plan(of.network, record.endpoint, sandbox.sandbox);
+  }
+}
+
+dns::View Controller::State::names_seen_by(const SandboxRecord& sandbox) const {
+  const auto sorted = by_priority(records.endpoints_of_sandbox(sandbox.sandbox.id));
+  const ViewInput input{.sandbox = &sandbox,
+                        .endpoints = sorted,
+                        .reaches_outside = gateway_of(sorted, Family::v4) != nullptr ||
+                                           gateway_of(sorted, Family::v6) != nullptr};
+  return names.view(input, name_defaults());
+}
+
+void Controller::State::refresh_sandbox(const SandboxRecord& sandbox) {
+  const auto sorted = by_priority(records.endpoints_of_sandbox(sandbox.sandbox.id));
+  if (sandbox.dns_port != 0) dns.update(sandbox.sandbox.id, names_seen_by(sandbox));
+  try {
+    write_files(sandbox);
+  } catch (const std::exception& error) {
+    // The networks are as asked for; the next change writes the files again.
+    log::warn("files of a sandbox not written",
+              {{"sandbox", sandbox.spec.name}, {"error", error.what()}});
+  }
+  const auto address = [&](Family family) -> std::optional<ipam::Address> {
+    const EndpointRecord* gateway = gateway_of(sorted, family);
+    if (!gateway) return std::nullopt;
+    return (family == Family::v4 ? gateway->endpoint.ipv4 : gateway->endpoint.ipv6)->address;
+  };
+  try {
+    ports.serve(sandbox.sandbox.id, address(Family::v4), address(Family::v6));
+  } catch (const std::exception& error) {
+    log::warn("published ports of a sandbox not served at localhost",
+              {{"sandbox", sandbox.spec.name}, {"error", error.what()}});
+  }
+}
+
+}  // namespace netd

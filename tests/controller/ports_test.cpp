@@ -1,0 +1,64 @@
+#include <gmock/gmock.h>
+
+#include "tests/controller/controller_fixture.h"
+
+namespace tests {
+namespace {
+
+using testing::HasSubstr;
+
+class PortsTest : public ControllerTest {
+ protected:
+  void SetUp() override {
+    ControllerTest::SetUp();
+    create_network("shop", {.pools = {{.subnet = ipam::Prefix::parse("10.1.0.0/24")}}});
+  }
+  static drivers::PortBinding port(const char* text) { return drivers::parse_publish(text).at(0); }
+};
+
+TEST_F(PortsTest, ArePublishedAndTakenBackOnALiveSandbox) {
+  create_sandbox("web", {"shop"});
+  const std::string before = kernel_.state();
+  controller_->change_ports("web", {port("8080:80"), port("5353:53/udp")}, {});
+  EXPECT_TRUE(kernel_has("tcp . 8080 : 10.1.0.2 . 80"));
+  EXPECT_TRUE(kernel_has("udp . 5353 : 10.1.0.2 . 53"));
+  controller_->change_ports("web", {port("8081:80")}, {port("8080:80")});
+  EXPECT_TRUE(kernel_has("tcp . 8081 : 10.1.0.2 . 80"));
+  EXPECT_FALSE(kernel_has("8080"));
+  controller_->change_ports("web", {}, {port("80"), port("53/udp")});
+  EXPECT_EQ(kernel_.state(), before);
+  EXPECT_EQ(controller_->sandbox("web").sandbox->spec.ports.size(), 0u);
+}
+
+TEST_F(PortsTest, AFreeOneIsChosenAndShown) {
+  const auto view = create_sandbox("web", {"shop"}, {.ports = {port("80")}});
+  ASSERT_FALSE(view.sandbox->ports.empty());
+  EXPECT_GT(view.sandbox->ports[0].host_port, 1024);
+}
+
+TEST_F(PortsTest, ATakenOneIsRefusedAndNothingHappens) {
+  create_sandbox("web", {"shop"}, {.ports = {port("8080:80")}});
+  const std::string before = world();
+  EXPECT_THAT(refusal([&] { create_sandbox("two", {"shop"}, {.ports = {port("8080:80")}}); }),
+              HasSubstr("Bind for 0.0.0.0:8080 failed: port is already allocated"));
+  EXPECT_EQ(world(), before);
+  controller_->remove_sandbox("web");
+  create_sandbox("two", {"shop"}, {.ports = {port("8080:80")}});
+}
+
+TEST_F(PortsTest, WhatIsNotPublishedCantBeTakenBack) {
+  create_sandbox("web", {"shop"});
+  EXPECT_EQ(refusal([&] { controller_->change_ports("web", {}, {port("80")}); }),
+            "sandbox web does not publish 80/tcp");
+}
+
+TEST_F(PortsTest, OnAnInternalNetworkWaitForOneThatLeadsOutside) {
+  create_network("vault", {.internal = true});
+  create_sandbox("web", {"vault"}, {.ports = {port("8080:80")}});
+  EXPECT_FALSE(kernel_has("8080"));
+  controller_->connect("shop", "web", {});
+  EXPECT_TRUE(kernel_has("tcp . 8080 : 10.1.0.2 . 80"));
+}
+
+}  // namespace
+}  // namespace tests
