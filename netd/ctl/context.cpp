@@ -1,0 +1,65 @@
+#include "netd/ctl/context.h"
+
+#include <istream>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+namespace netd::ctl {
+namespace {
+
+nlohmann::json result_of(const client::Response& response) {
+  if (!response.ok()) throw Failed(response.message());
+  return response.json();
+}
+
+}  // namespace
+
+client::Client& DaemonApi::client() {
+  if (!client_) client_ = std::make_unique<client::Client>(host_);
+  return *client_;
+}
+
+client::Response DaemonApi::request(std::string_view method, const std::string& target,
+                                    const nlohmann::json* body) {
+  return client().request(method, target, body);
+}
+
+client::Response DaemonApi::stream(const std::string& target,
+                                   const std::function<bool(std::string_view)>& on_line) {
+  return client().stream(target, on_line);
+}
+
+nlohmann::json call(Context& context, std::string_view method, const std::string& target) {
+  return result_of(context.api.request(method, target, nullptr));
+}
+
+nlohmann::json call(Context& context, std::string_view method, const std::string& target,
+                    const nlohmann::json& body) {
+  return result_of(context.api.request(method, target, &body));
+}
+
+void for_each_name(Context& context, const std::vector<std::string>& names,
+                   const std::function<void(const std::string&)>& act) {
+  for (const std::string& name : names) {
+    try {
+      act(name);
+    } catch (const Failed& failure) {
+      print_error(context, failure.what());
+      context.status = Status::failed;
+    }
+  }
+}
+
+void confirm(Context& context, std::string_view warning) {
+  context.err << warning << "\nAre you sure you want to continue? [y/N] " << std::flush;
+  std::string answer;
+  std::getline(context.in, answer);
+  if (answer == "y" || answer == "Y" || answer == "yes") return;
+  throw Failed("nothing was removed; answer y, or give --force to skip the question");
+}
+
+void print_error(Context& context, std::string_view message) {
+  context.err << "netctl: " << message << std::endl;
+}
+
+}  // namespace netd::ctl
