@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "sandbox/addresses.h"
+#include "sandbox/iptables_forward.h"
 #include "sandbox/links.h"
 #include "sandbox/netns.h"
 #include "sandbox/sysctl.h"
@@ -101,6 +102,14 @@ void LinuxKernel::apply_once(const AddElements& step) {
 
 void LinuxKernel::apply_once(const RedirectDns& step) {
   run_in(step.netns, [&] { redirect_dns(step.port); });
+}
+
+void LinuxKernel::apply_once(const AdmitForwarding& step) {
+  admit_forwarding(step.link);
+}
+
+void LinuxKernel::revert_once(const AdmitForwarding& step) {
+  withdraw_forwarding(step.link);
 }
 
 void LinuxKernel::revert_once(const PinNamespace& step) {

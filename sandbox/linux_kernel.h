@@ -59,6 +59,7 @@ class LinuxKernel final : public Kernel {
   void apply_once(const SetHostSysctl& step);
   void apply_once(const AddElements& step);
   void apply_once(const RedirectDns& step);
+  void apply_once(const AdmitForwarding& step);
 
   void revert_once(const PinNamespace& step);
   void revert_once(const CreateBridge& step);
@@ -67,6 +68,7 @@ class LinuxKernel final : public Kernel {
   void revert_once(const AddRoute& step);
   void revert_once(const AddElements& step);
   void revert_once(const RedirectDns& step);
+  void revert_once(const AdmitForwarding& step);
   void revert_once(const SetLink&) {}
   void revert_once(const SetBridgePort&) {}
   void revert_once(const SetSysctl&) {}

@@ -141,6 +141,23 @@ NftRule&& NftRule::to_local_address() && {
   return compare(NFT_CMP_EQ, host_order_bytes(rtn_local));
 }
 
+NftRule&& NftRule::link_name(std::uint32_t key, std::uint32_t operation, const std::string& name) {
+  load_meta(key);
+  // With its final zero, or names that begin so would be meant too.
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(name.c_str());
+  return compare(operation, {bytes, name.size() + 1});
+}
+
+NftRule&& NftRule::from_link(const std::string& name) && {
+  return link_name(NFT_META_IIFNAME, NFT_CMP_EQ, name);
+}
+NftRule&& NftRule::to_link(const std::string& name) && {
+  return link_name(NFT_META_OIFNAME, NFT_CMP_EQ, name);
+}
+NftRule&& NftRule::not_to_link(const std::string& name) && {
+  return link_name(NFT_META_OIFNAME, NFT_CMP_NEQ, name);
+}
+
 NftRule&& NftRule::iif() && {
   return load_meta(NFT_META_IIF);
 }

@@ -37,6 +37,10 @@ class NftRule {
   NftRule&& ct_status(std::uint32_t any_of) &&;   // IPS_*
   NftRule&& to_local_address() &&;                // fib daddr type local
 
+  NftRule&& from_link(const std::string& name) &&;    // iifname "br0"
+  NftRule&& to_link(const std::string& name) &&;      // oifname "br0"
+  NftRule&& not_to_link(const std::string& name) &&;  // oifname != "br0"
+
   // Loads into the next registers. Addresses want ip4() or ip6() before them in an inet table.
   NftRule&& iif() &&;
   NftRule&& oif() &&;
@@ -85,6 +89,7 @@ class NftRule {
 
   nftnl_expr* add(const char* expression);
   NftRule&& load_meta(std::uint32_t key);
+  NftRule&& link_name(std::uint32_t key, std::uint32_t operation, const std::string& name);
   NftRule&& load_payload(std::uint32_t base, std::uint32_t offset, std::uint32_t bytes);
   NftRule&& compare(std::uint32_t operation, std::span<const std::uint8_t> bytes);
   NftRule&& any_bit(std::uint32_t ct_key, std::uint32_t bits);

@@ -90,6 +90,10 @@ std::string text_of(const RedirectDns& step) {
   return fmt::format("dns 127.0.0.11:53 to port {}{}", step.port, in(step.netns));
 }
 
+std::string text_of(const AdmitForwarding& step) {
+  return "admit forwarding " + step.link;
+}
+
 std::string text_of(const ElementField& field) {
   struct {
     std::string operator()(LinkIndex link) const { return fmt::format("{}", link.index); }

@@ -142,8 +142,17 @@ struct RedirectDns {
   friend bool operator==(const RedirectDns&, const RedirectDns&) = default;
 };
 
-using Step = std::variant<PinNamespace, CreateBridge, CreateVeth, SetLink, SetBridgePort,
-                          AddAddress, AddRoute, SetSysctl, SetHostSysctl, AddElements, RedirectDns>;
+/// create: lets what comes from the link and goes to it through the iptables chain FORWARD, whose
+/// policy Docker sets to drop (iptables_forward.h). Nothing is made where Docker has no rules;
+/// applying it again makes what is missing, so it is never refused as existing.
+struct AdmitForwarding {
+  std::string link;
+  friend bool operator==(const AdmitForwarding&, const AdmitForwarding&) = default;
+};
+
+using Step =
+    std::variant<PinNamespace, CreateBridge, CreateVeth, SetLink, SetBridgePort, AddAddress,
+                 AddRoute, SetSysctl, SetHostSysctl, AddElements, RedirectDns, AdmitForwarding>;
 using Plan = std::vector<Step>;
 
 /// One line, no newline: "veth nv3f2a91 index 268435457 … peer eth0 index … in

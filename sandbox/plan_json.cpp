@@ -101,10 +101,14 @@ void describe(auto& fields, Is<RedirectDns> auto& step) {
   fields.required("port", step.port);
 }
 
+void describe(auto& fields, Is<AdmitForwarding> auto& step) {
+  fields.required("link", step.link);
+}
+
 // The "do" of each alternative of Step, in the order of the variant.
 constexpr std::array<std::string_view, std::variant_size_v<Step>> step_names = {
     "pin",   "bridge", "veth",        "link",     "bridge_port", "address",
-    "route", "sysctl", "host_sysctl", "elements", "dns"};
+    "route", "sysctl", "host_sysctl", "elements", "dns",         "admit_forwarding"};
 
 class Writer {
  public:

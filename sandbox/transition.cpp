@@ -81,6 +81,7 @@ class Losses {
              return link.first == step.netns && is_of_link(step.key, link.second);
            });
   }
+  bool touches(const AdmitForwarding&) const { return false; }
   bool touches(const RedirectDns& step) const { return unpinned_.contains(step.netns); }
   bool touches(const auto&) const { return false; }
 

@@ -219,6 +219,8 @@ std::string FakeKernel::state() const {
   }
   for (const auto& entry : elements_)
     lines.insert("nft: " + entry.second.set + " " + to_text(entry.second));
+  for (const std::string& link : admitted_)
+    lines.insert("forwarding admitted: " + link);
   std::string text;
   for (const std::string& line : lines)
     text += line + "\n";

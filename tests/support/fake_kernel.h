@@ -145,6 +145,7 @@ class FakeKernel : public sandbox::Kernel {
   void make(const sandbox::SetHostSysctl& step);
   void make(const sandbox::AddElements& step);
   void make(const sandbox::RedirectDns& step);
+  void make(const sandbox::AdmitForwarding& step) { admitted_.insert(step.link); }
   void unmake(const sandbox::PinNamespace& step);
   void unmake(const sandbox::CreateBridge& step);
   void unmake(const sandbox::CreateVeth& step);
@@ -152,6 +153,7 @@ class FakeKernel : public sandbox::Kernel {
   void unmake(const sandbox::AddRoute& step);
   void unmake(const sandbox::AddElements& step);
   void unmake(const sandbox::RedirectDns& step);
+  void unmake(const sandbox::AdmitForwarding& step) { admitted_.erase(step.link); }
   void unmake(const auto&) {}  // set and host-global steps
 
   std::optional<NamespaceId> find_namespace(const sandbox::Netns& netns) const;
@@ -181,6 +183,7 @@ class FakeKernel : public sandbox::Kernel {
   std::map<std::string, std::optional<std::string>> host_global_;
   /// By set and key text.
   std::map<std::pair<std::string, std::string>, sandbox::Element> elements_;
+  std::set<std::string> admitted_;
   bool firewall_ = true;
   bool reap_later_ = true;
   std::size_t fail_apply_in_ = 0;

@@ -1,0 +1,23 @@
+// Another process of this machine, told apart from a later one with the same number.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace sandbox {
+
+/// `started` is the start time in clock ticks since boot: field 22 of /proc/PID/stat, proc(5).
+struct ProcessIdentity {
+  int pid = 0;
+  std::uint64_t started = 0;
+  friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
+};
+
+/// Nothing when there is no such process, or none that is visible from here (another PID
+/// namespace: SO_PEERCRED says 0).
+std::optional<ProcessIdentity> identify_process(int pid);
+
+/// Whether that very process still runs. A zombie has ended.
+bool is_alive(const ProcessIdentity& process);
+
+}  // namespace sandbox
