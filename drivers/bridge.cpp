@@ -145,6 +145,24 @@ std::vector<Element> endpoint_elements(const Network& network, const Endpoint& e
   return elements;
 }
 
+/// What an endpoint is within its sandbox: addresses, settings, a link that is up.
+void add_interior(const Network& network, const Endpoint& endpoint, const Sandbox& sandbox,
+                  sandbox::Plan& plan) {
+  for (const auto& address : {endpoint.ipv4, endpoint.ipv6})
+    if (address)
+      plan.push_back(sandbox::AddAddress{
+          .netns = sandbox.netns, .index = endpoint.sandbox_index, .address = *address});
+  for (const ipam::Prefix& address : endpoint.link_local)
+    plan.push_back(sandbox::AddAddress{
+        .netns = sandbox.netns, .index = endpoint.sandbox_index, .address = address});
+  for (auto& [key, value] : endpoint_sysctls(endpoint.options, endpoint.sandbox_link))
+    plan.push_back(sandbox::SetSysctl{.netns = sandbox.netns, .key = key, .value = value});
+  plan.push_back(sandbox::SetLink{.netns = sandbox.netns,
+                                  .index = endpoint.sandbox_index,
+                                  .ipv6_link_local = network.ipv6,
+                                  .up = true});
+}
+
 }  // namespace
 
 GatewayMode gateway_mode(const Network& network, Family family) {
@@ -252,6 +270,7 @@ sandbox::Plan Bridge::network_plan(const Network& network) const {
       plan.push_back(
           sandbox::AddAddress{.netns = "", .index = network.link_index, .address = *address});
   add_forwarding(network, settings_, plan);
+  if (network.beside_engine) plan.push_back(sandbox::AdmitForwarding{network.link_name});
   plan.push_back(sandbox::AddElements{network_elements(network)});
   return plan;
 }
@@ -279,19 +298,7 @@ sandbox::Plan Bridge::endpoint_plan(const Network& network, const Endpoint& endp
   plan.push_back(sandbox::SetBridgePort{.index = endpoint.host_index,
                                         .isolated = !bool_option(network.options, option_icc, true),
                                         .hairpin = !endpoint.ports.empty()});
-  for (const auto& address : {endpoint.ipv4, endpoint.ipv6})
-    if (address)
-      plan.push_back(sandbox::AddAddress{
-          .netns = sandbox.netns, .index = endpoint.sandbox_index, .address = *address});
-  for (const ipam::Prefix& address : endpoint.link_local)
-    plan.push_back(sandbox::AddAddress{
-        .netns = sandbox.netns, .index = endpoint.sandbox_index, .address = address});
-  for (auto& [key, value] : endpoint_sysctls(endpoint.options, endpoint.sandbox_link))
-    plan.push_back(sandbox::SetSysctl{.netns = sandbox.netns, .key = key, .value = value});
-  plan.push_back(sandbox::SetLink{.netns = sandbox.netns,
-                                  .index = endpoint.sandbox_index,
-                                  .ipv6_link_local = network.ipv6,
-                                  .up = true});
+  if (!sandbox.handed_over) add_interior(network, endpoint, sandbox, plan);
   if (auto elements = endpoint_elements(network, endpoint); !elements.empty())
     plan.push_back(sandbox::AddElements{std::move(elements)});
   return plan;

@@ -34,7 +34,8 @@ struct Network {
   bool ipv4 = true;
   bool ipv6 = false;
   bool internal = false;
-  Options options;  // -o, as the user gave them
+  bool beside_engine = false;  // made by a container engine, whose firewall must let it through
+  Options options;             // -o, as the user gave them
   std::vector<Pool> pools;
   std::string link_name;         // chosen by the controller from Driver::link_name; empty = no link
   std::uint32_t link_index = 0;  // chosen by the controller
@@ -73,6 +74,9 @@ struct Endpoint {
 struct Sandbox {
   std::string id;
   sandbox::Netns netns;  // the pinned path
+  /// A container engine takes the link from netd's namespace into its own, names it, and gives it
+  /// its addresses: plans only make the link (`netns` is empty).
+  bool handed_over = false;
 };
 
 /// What a network type is, apart from its plans.

@@ -41,6 +41,11 @@ inline constexpr std::string_view option_advertise_count =
 inline constexpr std::string_view option_advertise_interval =
     "com.docker.network.advertise_addr_ms";
 
+/// Of networks that a container engine makes through the plugin protocol (docs/docker.md).
+inline constexpr std::string_view option_engine_driver = "io.netd.driver";
+inline constexpr std::string_view option_engine_name = "io.netd.name";
+inline constexpr std::string_view option_engine_api = "io.netd.engine";
+
 /// Throws std::invalid_argument when no link can have the name: at most 15 characters (IFNAMSIZ,
 /// linux/if.h), no '/', ':', '%' or space, none of the names with a meaning (lo, all, default).
 /// `what` says whose name it is.

@@ -60,6 +60,14 @@ void reserve_auxiliary(ipam::Pool& pool, const drivers::Pool& result) {
   }
 }
 
+[[noreturn]] void refuse_overlap(const std::function<std::string(const ipam::Prefix&)>& name_of,
+                                 const ipam::Lease& lease, const ipam::Conflict& conflict) {
+  throw drivers::Refused(fmt::format(
+      "invalid pool request: Pool overlaps with other one on this address space: {} overlaps {} of "
+      "network {}; choose another --subnet, or leave it out",
+      lease.subnet.to_string(), conflict.with.to_string(), name_of(conflict.with)));
+}
+
 }  // namespace
 
 Addresses::Addresses(std::vector<ipam::AddressPool> pools)
@@ -70,11 +78,7 @@ ipam::Prefix Addresses::lease_subnet(const Request& request, const PoolRequest& 
   if (wanted.subnet && !ipam::is_size_request(*wanted.subnet)) {
     const ipam::Lease lease{.subnet = wanted.subnet->masked(), .range = wanted.range};
     if (const auto conflict = subnets_.take(lease))
-      throw drivers::Refused(fmt::format(
-          "invalid pool request: Pool overlaps with other one on this address space: {} overlaps "
-          "{} "
-          "of network {}; choose another --subnet, or leave it out",
-          lease.subnet.to_string(), conflict->with.to_string(), request.name_of(conflict->with)));
+      refuse_overlap(request.name_of, lease, *conflict);
     leased.leases.push_back(lease);
     return lease.subnet;
   }
@@ -132,6 +136,78 @@ void Addresses::reopen(const std::string& network_id, const std::vector<drivers:
       pool.reserve(address);
   }
   networks_[network_id] = std::move(leased);
+}
+
+ipam::Prefix Addresses::open_claim(const Request& request, Family family) {
+  const PoolRequest& wanted = request.pools.front();
+  if (wanted.range && !wanted.subnet) throw std::invalid_argument("invalid address subpool");
+  Leased leased;
+  ipam::Prefix subnet;
+  if (wanted.subnet && !ipam::is_size_request(*wanted.subnet)) {
+    const ipam::Lease lease{.subnet = wanted.subnet->masked(), .range = wanted.range};
+    if (const auto conflict = subnets_.find_conflict(lease))
+      refuse_overlap(request.name_of, lease, *conflict);
+    subnet = lease.subnet;
+  } else {
+    subnet = lease_subnet(request, wanted, family, leased);
+  }
+  leased.pools.emplace_back(subnet, wanted.range);
+  networks_[request.network_id] = std::move(leased);
+  return subnet;
+}
+
+void Addresses::reopen_claim(const std::string& claim, const ipam::Lease& lease, bool leased) {
+  Leased again;
+  if (leased && !subnets_.take(lease)) again.leases.push_back(lease);
+  again.pools.emplace_back(lease.subnet, lease.range);
+  networks_[claim] = std::move(again);
+}
+
+void Addresses::bind_claims(const std::string& network_id, const std::vector<Claim>& claims,
+                            const std::function<std::string(const ipam::Prefix&)>& name_of) {
+  std::vector<ipam::Lease> taken;
+  for (const Claim& claim : claims) {
+    if (!networks_.at(claim.id).leases.empty()) continue;
+    if (const auto conflict = subnets_.take(claim.lease)) {
+      for (const ipam::Lease& lease : taken)
+        subnets_.release(lease);
+      refuse_overlap(name_of, claim.lease, *conflict);
+    }
+    taken.push_back(claim.lease);
+  }
+  Leased bound;
+  for (const Claim& claim : claims) {
+    auto node = networks_.extract(claim.id);
+    Leased& own = node.mapped();
+    if (own.leases.empty()) own.leases.push_back(claim.lease);
+    bound.leases.push_back(own.leases.front());
+    bound.pools.push_back(std::move(own.pools.front()));
+  }
+  networks_[network_id] = std::move(bound);
+}
+
+void Addresses::unbind_claims(const std::string& network_id, const std::vector<Claim>& claims) {
+  auto node = networks_.extract(network_id);
+  for (std::size_t i = 0; i < claims.size(); ++i)
+    networks_[claims[i].id] = {.leases = {node.mapped().leases[i]},
+                               .pools = {std::move(node.mapped().pools[i])}};
+}
+
+ipam::Pool* Addresses::find_pool(const std::string& holder, const ipam::Prefix& subnet) {
+  const auto found = networks_.find(holder);
+  if (found == networks_.end()) return nullptr;
+  const auto pool = std::ranges::find(found->second.pools, subnet,
+                                      [](const ipam::Pool& each) { return each.subnet(); });
+  return pool == found->second.pools.end() ? nullptr : &*pool;
+}
+
+std::optional<ipam::Address> Addresses::take(const std::string& holder, const ipam::Prefix& subnet,
+                                             const std::optional<ipam::Address>& wanted,
+                                             Choice choice) {
+  ipam::Pool* pool = find_pool(holder, subnet);
+  if (!pool) return std::nullopt;
+  if (wanted) return pool->reserve(*wanted) ? wanted : std::nullopt;
+  return choice == Choice::first ? pool->allocate_first() : pool->allocate();
 }
 
 void Addresses::release_leases(const Leased& leased) {

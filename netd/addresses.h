@@ -37,7 +37,29 @@ class Addresses {
   /// The same for a network that is there already (boot). Conflicts are ignored: what is stored
   /// counts.
   void reopen(const std::string& network_id, const std::vector<drivers::Pool>& pools);
-  /// Forgets a network: its subnets are free.
+
+  // --- pools that an engine asks for before it makes the network for them (engine_claims.h). Until
+  // --- then a claim stands where a network's id stands; addresses come from it just as well.
+  /// The one pool of `request`. A subnet that netd chooses is leased; one that was named is only
+  /// checked, so that a claim whose engine died is in nobody's way. Throws as open().
+  ipam::Prefix open_claim(const Request& request, ipam::Family family);
+  void reopen_claim(const std::string& claim, const ipam::Lease& lease, bool leased);
+  struct Claim {
+    std::string id;
+    ipam::Lease lease;
+  };
+  /// The claims become a network's pools, with the addresses taken from them. All or nothing.
+  void bind_claims(const std::string& network_id, const std::vector<Claim>& claims,
+                   const std::function<std::string(const ipam::Prefix&)>& name_of);
+  /// Undoes bind_claims.
+  void unbind_claims(const std::string& network_id, const std::vector<Claim>& claims);
+  /// An address of one subnet of a network or claim: `wanted`, else the first free one (for a
+  /// gateway) or the next. Nothing when it is taken or the subnet is full.
+  enum class Choice { next, first };
+  std::optional<ipam::Address> take(const std::string& holder, const ipam::Prefix& subnet,
+                                    const std::optional<ipam::Address>& wanted, Choice choice);
+
+  /// Forgets a network or claim: its subnets are free.
   void close(const std::string& network_id);
 
   /// An address of that family on the network, with the subnet's length: `wanted`, or the next free
@@ -64,6 +86,7 @@ class Addresses {
   ipam::Prefix lease_subnet(const Request& request, const PoolRequest& wanted, ipam::Family family,
                             Leased& leased);
   void release_leases(const Leased& leased);
+  ipam::Pool* find_pool(const std::string& holder, const ipam::Prefix& subnet);
 
   std::vector<ipam::AddressPool> base_pools_;
   ipam::Allocator subnets_;

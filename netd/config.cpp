@@ -23,6 +23,7 @@ struct Flags {
   std::optional<std::string> state_dir;
   std::optional<std::string> run_dir;
   std::vector<std::string> hosts;
+  std::optional<std::string> plugin_dir;
   std::optional<std::string> log_level;
   std::optional<std::string> log_format;
 };
@@ -49,6 +50,10 @@ void add_flags(CLI::App& app, Flags& flags) {
                  "Serve the API here; may be repeated (default unix://<run-dir>/netd.sock)")
       ->type_name("unix://PATH")
       ->allow_extra_args(false);
+  app.add_option("--plugin-dir", flags.plugin_dir,
+                 "Be a network and IPAM plugin of a container engine: serve netd.sock in this "
+                 "directory, for Docker /run/docker/plugins")
+      ->type_name("DIR");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn or error (default info)")
       ->type_name("LEVEL");
   app.add_option("--log-format", flags.log_format, "text (key=value) or json (default text)")
@@ -60,9 +65,8 @@ void add_flags(CLI::App& app, Flags& flags) {
 void add_absent_flags(CLI::App& app, std::vector<std::string>& given) {
   for (const char* name : {"--insecure-tcp", "--tlsverify", "--insecure-store"})
     app.add_flag_callback(name, [&given, name] { given.emplace_back(name); })->group("");
-  for (const char* name :
-       {"--tlscacert", "--tlscert", "--tlskey", "--plugin-dir", "--cluster", "--cluster-prefix",
-        "--vtep", "--cluster-cacert", "--cluster-cert", "--cluster-key"})
+  for (const char* name : {"--tlscacert", "--tlscert", "--tlskey", "--cluster", "--cluster-prefix",
+                           "--vtep", "--cluster-cacert", "--cluster-cert", "--cluster-key"})
     app.add_option_function<std::string>(
            name, [&given, name](const std::string&) { given.emplace_back(name); })
         ->group("");
@@ -108,6 +112,7 @@ void apply_flags(const Flags& flags, Config& config) {
   if (flags.state_dir) config.state_dir = *flags.state_dir;
   if (flags.run_dir) config.run_dir = *flags.run_dir;
   if (!flags.hosts.empty()) config.hosts = flags.hosts;
+  if (flags.plugin_dir) config.plugin_dir = *flags.plugin_dir;
   if (flags.log_level) config.log_level = *flags.log_level;
   if (flags.log_format) config.log_format = *flags.log_format;
 }
@@ -215,6 +220,7 @@ void check_default_network(const Config& config) {
 void check(const Config& config) {
   check_directory("state-dir", config.state_dir);
   check_directory("run-dir", config.run_dir);
+  if (!config.plugin_dir.empty()) check_directory("plugin-dir", config.plugin_dir);
   check_log(config);
   for (const std::string& host : config.hosts)
     check_host(host);
@@ -251,6 +257,10 @@ ParsedConfig parse_config(int argc, const char* const* argv) {
   parsed.check_only = flags.check_only;
   parsed.warnings = apply_file(flags, parsed.config);
   apply_flags(flags, parsed.config);
+  // docker0 is the engine's, unless somebody says that it is netd's.
+  if (Config& config = parsed.config;
+      !config.plugin_dir.empty() && config.bridge.empty() && !config.bip && !config.bip6)
+    config.bridge = "none";
   check(parsed.config);
   return parsed;
 }

@@ -18,6 +18,7 @@ struct Config {
   std::string state_dir = "/var/lib/netd";
   std::string run_dir = "/run/netd";
   std::vector<std::string> hosts;  // API addresses; empty = unix://<run_dir>/netd.sock
+  std::string plugin_dir;          // Docker's; empty = netd is no plugin
   std::string log_level = "info";
   std::string log_format = "text";
 

@@ -143,6 +143,7 @@ constexpr auto v4 = ipam::Family::v4;
 constexpr auto v6 = ipam::Family::v6;
 
 constexpr std::array readers{
+    Reader{"plugin-dir", [](Key k, const Json& v, Config& c) { c.plugin_dir = text(k, v); }},
     Reader{"state-dir", [](Key k, const Json& v, Config& c) { c.state_dir = text(k, v); }},
     Reader{"run-dir", [](Key k, const Json& v, Config& c) { c.run_dir = text(k, v); }},
     Reader{"host",
@@ -213,7 +214,6 @@ constexpr std::array absent{"insecure-tcp",
                             "tlscacert",
                             "tlscert",
                             "tlskey",
-                            "plugin-dir",
                             "cluster",
                             "cluster-prefix",
                             "vtep",

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "netd/controller_state.h"
+#include "netd/engine_driver.h"
 
 namespace netd {
 namespace {
@@ -65,6 +66,7 @@ Controller::State::State(const Config& config_, Store& store_, sandbox::Kernel& 
       events(events_),
       host_ipv6(kernel_.read_sysctl("", "net/ipv6/conf/all/forwarding").has_value()),
       addresses(address_pools(config_, store_)),
+      claims(store_, addresses),
       ports(config_.userland_proxy, host_ipv6) {}
 
 std::string Controller::State::make_id() {
@@ -179,8 +181,16 @@ const SandboxRecord& Controller::sandbox_by_id(const std::string& id) const {
   throw Error(ErrorKind::not_found, fmt::format("No such container: {}", id));
 }
 
+std::string Controller::owner_of(const EndpointRecord& record) const {
+  return record.engine ? engine_name(record) : sandbox_by_id(record.sandbox_id).spec.name;
+}
+
 std::string Controller::file_of(const std::string& sandbox_id, std::string_view file) const {
   return fmt::format("{}/{}", state_->directory_of(sandbox_by_id(sandbox_id)), file);
+}
+
+EngineDriver Controller::engine() {
+  return EngineDriver(*state_);
 }
 
 SystemInfo Controller::info() const {

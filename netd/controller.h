@@ -26,6 +26,7 @@ class Listeners;
 
 namespace netd {
 
+class EngineDriver;
 class Events;
 class Store;
 struct Config;
@@ -92,14 +93,16 @@ class Controller {
                            const std::vector<drivers::PortBinding>& remove);
 
   void connect(std::string_view network, std::string_view sandbox, const EndpointSpec& spec);
-  /// `force` is Docker's way to remove an endpoint without a container. netd has none: an unknown
-  /// sandbox is not_found all the same.
+  /// `force` is Docker's way to remove an endpoint without a container: an engine's endpoint, by
+  /// its id or its container's name or id. Other unknown sandboxes are not_found all the same.
   void disconnect(std::string_view network, std::string_view sandbox, bool force);
 
   /// The address the sandbox's default route of that family goes to; nothing without one.
   const EndpointRecord* gateway_endpoint(const std::string& sandbox_id, ipam::Family family) const;
   const NetworkRecord& network_by_id(const std::string& id) const;
   const SandboxRecord& sandbox_by_id(const std::string& id) const;
+  /// Who uses an endpoint: the sandbox's or the engine's container's name (model.h, engine_name).
+  std::string owner_of(const EndpointRecord& record) const;
   /// "<run dir>/sandboxes/<id>/<file>": resolv.conf, hosts, hostname.
   std::string file_of(const std::string& sandbox_id, std::string_view file) const;
 
@@ -107,6 +110,9 @@ class Controller {
   /// Removes everything that netd ever made here: sandboxes, networks, the nft table, namespaces,
   /// files. Returns what could not be removed.
   std::vector<std::string> purge();
+
+  /// The same for an engine that uses netd as its plugin.
+  EngineDriver engine();
 
   struct State;  // controller_state.h
 

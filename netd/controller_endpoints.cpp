@@ -6,6 +6,7 @@
 #include "dns/listeners.h"
 #include "drivers/options.h"
 #include "netd/controller_state.h"
+#include "netd/engine_driver.h"
 
 namespace netd {
 namespace {
@@ -51,22 +52,38 @@ void check_spec(const Controller::State& state, const NetworkRecord& network,
 
 void check_room(const Controller::State& state, const NetworkRecord& network,
                 const SandboxRecord& sandbox) {
-  if (network.config_only)
-    throw drivers::Refused("cannot create endpoint on configuration-only network");
-  if (network.progress.state != State::joined)
-    throw Error(ErrorKind::conflict,
-                fmt::format("network {} is being removed", network.network.name));
-  const auto& id = network.network.id;
-  if (state.records.endpoint(id, sandbox.sandbox.id))
+  if (state.records.endpoint(network.network.id, sandbox.sandbox.id))
     throw drivers::Refused(fmt::format("endpoint with name {} already exists in network {}",
                                        sandbox.spec.name, network.network.name));
+  state.check_room(network);
+}
+
+/// Whose addresses an engine's IPAM gives out, that may give ours to somebody else.
+void check_addresses(const NetworkRecord& network, const EndpointSpec& spec) {
+  if (!network.engine || !network.engine->foreign_addresses || spec.ipv4 || spec.ipv6) return;
+  throw std::invalid_argument(fmt::format(
+      "the engine's own IPAM gives out the addresses of network {}: name one that it won't use "
+      "(--ip), or make the network with --ipam-driver netd",
+      network.network.name));
+}
+
+}  // namespace
+
+void Controller::State::check_room(const NetworkRecord& network) const {
+  if (network.config_only)
+    throw drivers::Refused("cannot create endpoint on configuration-only network");
+  if (network.progress.state != netd::State::joined)
+    throw Error(ErrorKind::conflict,
+                fmt::format("network {} is being removed", network.network.name));
   if (network.network.driver == "bridge" &&
-      state.records.endpoints_of_network(id).size() >= bridge_ports)
+      records.endpoints_of_network(network.network.id).size() >= bridge_ports)
     throw drivers::Refused(
         fmt::format("network {} is full: a Linux bridge holds {} endpoints; spread them over "
                     "several networks",
                     network.network.name, bridge_ports));
 }
+
+namespace {
 
 /// The interface's name in the sandbox: asked for, or prefix and the lowest free number.
 std::string choose_interface(Controller::State& state, const drivers::Driver& driver,
@@ -100,6 +117,7 @@ EndpointRecord prepare(Controller::State& state, const NetworkRecord& network,
                        const SandboxRecord& sandbox, const EndpointSpec& spec,
                        const std::vector<EndpointRecord>& others, Undo& undo) {
   check_room(state, network, sandbox);
+  check_addresses(network, spec);
   check_spec(state, network, spec);
   const drivers::Driver& driver = state.driver_of(network);
   EndpointRecord record{.network_id = network.network.id,
@@ -144,6 +162,17 @@ void open_dns(Controller::State& state, SandboxRecord& sandbox,
   if (!wanted || sandbox.dns_port != 0) return;
   sandbox.dns_port = state.dns.open(sandbox.sandbox.id, sandbox.sandbox.netns, {});
   undo.add([&state, id = sandbox.sandbox.id] { state.dns.close(id); });
+}
+
+/// Whether `reference` means an engine's endpoint: its container's name or id, or the endpoint's
+/// id; of ids at least the usual 12 digits.
+bool is_named(const EndpointRecord& record, std::string_view reference) {
+  constexpr std::size_t short_id = 12;
+  const auto has_id = [&](const std::string& id) {
+    return reference.size() >= short_id && id.starts_with(reference);
+  };
+  return record.engine->container_name == reference || has_id(record.engine->container_id) ||
+         has_id(record.endpoint.id);
 }
 
 std::vector<const EndpointRecord*> pointers(const std::vector<EndpointRecord>& endpoints) {
@@ -265,7 +294,7 @@ void Controller::State::attach(const SandboxRecord& sandbox,
     announce(endpoints[i]);
     publish_event("connect", *records.network(endpoints[i].network_id), now.sandbox.id);
   }
-  forget_changed_ports(published, now.sandbox.id);
+  forget_changed_ports(published, published_elements(now.sandbox.id));
   refresh_sandbox(now);
 }
 
@@ -295,8 +324,7 @@ std::vector<sandbox::Element> Controller::State::published_elements(
 }
 
 void Controller::State::forget_changed_ports(const std::vector<sandbox::Element>& before,
-                                             const std::string& sandbox_id) {
-  const std::vector<sandbox::Element> after = published_elements(sandbox_id);
+                                             const std::vector<sandbox::Element>& after) {
   std::vector<sandbox::Element> changed;
   const auto add_missing = [&](const auto& from, const auto& in) {
     for (const sandbox::Element& element : from)
@@ -353,7 +381,7 @@ void Controller::State::detach(const SandboxRecord& sandbox, const EndpointRecor
   if (!publishes) ports.release(after.sandbox.id);
   ports.keep(after.sandbox.id, std::move(held));
   release_endpoint(gone);
-  forget_changed_ports(published, after.sandbox.id);
+  forget_changed_ports(published, published_elements(after.sandbox.id));
   publish_event("disconnect", *records.network(gone.network_id), after.sandbox.id);
   refresh_sandbox(*records.sandbox(after.sandbox.id));
 }
@@ -369,10 +397,14 @@ void Controller::connect(std::string_view network, std::string_view sandbox,
 void Controller::disconnect(std::string_view network, std::string_view sandbox, bool force) {
   const NetworkRecord& from = state_->network(network, Purpose::use);
   const auto match = state_->records.find_sandbox(sandbox);
-  if (!match.record && force)
+  if (!match.record && force) {
+    for (const EndpointRecord* endpoint : state_->records.endpoints_of_network(from.network.id))
+      if (endpoint->engine && is_named(*endpoint, sandbox))
+        return engine().delete_endpoint(from.network.id, endpoint->endpoint.id);
     throw Error(ErrorKind::not_found,
                 fmt::format("no endpoint named {} on network {}: nothing to disconnect", sandbox,
                             from.network.name));
+  }
   const SandboxRecord& record = state_->sandbox(sandbox);
   const EndpointRecord* endpoint = state_->records.endpoint(from.network.id, record.sandbox.id);
   if (!endpoint)

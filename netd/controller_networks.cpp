@@ -15,21 +15,6 @@ namespace {
 
 constexpr std::size_t longest_name = 255;
 
-void check_name(const Controller::State& state, const NetworkSpec& spec) {
-  if (spec.name.empty()) throw std::invalid_argument("invalid name: name is empty");
-  if (spec.name.size() > longest_name)
-    throw std::invalid_argument(
-        fmt::format("invalid name: {} bytes are too many, at most {} are allowed", spec.name.size(),
-                    longest_name));
-  for (const char* name : {"bridge", "host", "none", "default"})
-    if (spec.name == name)
-      throw drivers::Refused(
-          fmt::format("operation is not permitted on predefined {} network ", spec.name));
-  const auto match = state.records.find_network(spec.name);
-  if (match.by_name > 0 || (match.record && match.record->network.name == spec.name))
-    throw Error(ErrorKind::conflict, fmt::format("network with name {} already exists", spec.name));
-}
-
 void check_scope(const NetworkSpec& spec) {
   if (spec.scope == "swarm")
     throw drivers::Refused("cannot create a swarm scoped network when swarm is not active");
@@ -75,31 +60,6 @@ NetworkSpec merge_config(const Controller::State& state, NetworkSpec spec) {
   for (const drivers::Pool& pool : from.network.pools)
     spec.pools.push_back({pool.subnet, pool.gateway, pool.range, pool.auxiliary});
   return spec;
-}
-
-NetworkRecord record_of(const NetworkSpec& spec, std::string id, const Config& config) {
-  NetworkRecord record;
-  drivers::Network& network = record.network;
-  network.id = std::move(id);
-  network.name = spec.name;
-  network.driver = spec.config_only ? "null" : spec.driver.empty() ? "bridge" : spec.driver;
-  network.options = spec.options;
-  if (const auto defaults = config.default_network_options.find(network.driver);
-      defaults != config.default_network_options.end() && spec.config_from.empty())
-    network.options.insert(defaults->second.begin(), defaults->second.end());
-  network.ipv4 =
-      spec.ipv4.value_or(drivers::bool_option(network.options, drivers::option_enable_ipv4, true));
-  network.ipv6 =
-      spec.ipv6.value_or(drivers::bool_option(network.options, drivers::option_enable_ipv6, false));
-  network.internal = spec.internal;
-  record.created_nano = now_nano();
-  record.attachable = spec.attachable;
-  record.config_only = spec.config_only;
-  record.config_from = spec.config_from;
-  record.ipam_driver = spec.ipam_driver.empty() ? "default" : spec.ipam_driver;
-  record.ipam_options = spec.ipam_options;
-  record.labels = spec.labels;
-  return record;
 }
 
 void check_single_instance(const Controller::State& state, const drivers::Driver& driver) {
@@ -160,6 +120,45 @@ void choose_link(Controller::State& state, const drivers::Driver& driver,
 
 }  // namespace
 
+void Controller::State::check_network_name(const std::string& name) const {
+  if (name.empty()) throw std::invalid_argument("invalid name: name is empty");
+  if (name.size() > longest_name)
+    throw std::invalid_argument(fmt::format(
+        "invalid name: {} bytes are too many, at most {} are allowed", name.size(), longest_name));
+  for (const char* predefined : {"bridge", "host", "none", "default"})
+    if (name == predefined)
+      throw drivers::Refused(
+          fmt::format("operation is not permitted on predefined {} network ", name));
+  const auto match = records.find_network(name);
+  if (match.by_name > 0 || (match.record && match.record->network.name == name))
+    throw Error(ErrorKind::conflict, fmt::format("network with name {} already exists", name));
+}
+
+NetworkRecord Controller::State::describe_network(const NetworkSpec& spec, std::string id) const {
+  NetworkRecord record;
+  drivers::Network& network = record.network;
+  network.id = std::move(id);
+  network.name = spec.name;
+  network.driver = spec.config_only ? "null" : spec.driver.empty() ? "bridge" : spec.driver;
+  network.options = spec.options;
+  if (const auto defaults = config.default_network_options.find(network.driver);
+      defaults != config.default_network_options.end() && spec.config_from.empty())
+    network.options.insert(defaults->second.begin(), defaults->second.end());
+  network.ipv4 =
+      spec.ipv4.value_or(drivers::bool_option(network.options, drivers::option_enable_ipv4, true));
+  network.ipv6 =
+      spec.ipv6.value_or(drivers::bool_option(network.options, drivers::option_enable_ipv6, false));
+  network.internal = spec.internal;
+  record.created_nano = now_nano();
+  record.attachable = spec.attachable;
+  record.config_only = spec.config_only;
+  record.config_from = spec.config_from;
+  record.ipam_driver = spec.ipam_driver.empty() ? "default" : spec.ipam_driver;
+  record.ipam_options = spec.ipam_options;
+  record.labels = spec.labels;
+  return record;
+}
+
 std::vector<ipam::Prefix> Controller::State::reserved_prefixes() const {
   std::vector<ipam::Prefix> reserved = kernel.on_link_routes();
   for (const ipam::Address& server : name_defaults().host_servers)
@@ -185,6 +184,22 @@ void Controller::State::remember_host_settings(const sandbox::Plan& plan) {
   }
 }
 
+Addresses::Request Controller::State::address_request(
+    const NetworkRecord& record, std::vector<PoolRequest> pools,
+    const std::vector<ipam::Prefix>& reserved) const {
+  const drivers::Driver& driver = driver_of(record);
+  return {.network_id = record.network.id,
+          .ipv4 = record.network.ipv4,
+          .ipv6 = record.network.ipv6,
+          .pools = std::move(pools),
+          .reserved = reserved,
+          .wants_gateway =
+              [&record, &driver](ipam::Family family) {
+                return driver.wants_gateway(record.network, family);
+              },
+          .name_of = [this](const ipam::Prefix& subnet) { return owner_of(subnet); }};
+}
+
 std::vector<std::string> Controller::State::make_network(const NetworkSpec& spec,
                                                          NetworkRecord& record) {
   const drivers::Driver& driver = driver_of(record);
@@ -195,36 +210,34 @@ std::vector<std::string> Controller::State::make_network(const NetworkSpec& spec
   if (driver.traits().allocates && record.ipam_driver != "null") {
     const auto reserved = reserved_prefixes();
     warnings = route_warnings(spec, reserved);
-    record.network.pools = addresses.open(
-        {.network_id = record.network.id,
-         .ipv4 = record.network.ipv4,
-         .ipv6 = record.network.ipv6,
-         .pools = spec.pools,
-         .reserved = reserved,
-         .wants_gateway =
-             [&](ipam::Family family) { return driver.wants_gateway(record.network, family); },
-         .name_of = [this](const ipam::Prefix& subnet) { return owner_of(subnet); }});
+    record.network.pools = addresses.open(address_request(record, spec.pools, reserved));
     undo.add([&] { addresses.close(record.network.id); });
   }
-  std::ranges::move(driver.check_network(record.network), std::back_inserter(warnings));
+  std::ranges::move(make_allocated(record), std::back_inserter(warnings));
+  undo.dismiss();
+  return warnings;
+}
+
+std::vector<std::string> Controller::State::make_allocated(NetworkRecord& record) {
+  const drivers::Driver& driver = driver_of(record);
+  std::vector<std::string> warnings = driver.check_network(record.network);
   choose_link(*this, driver, record.network);
   record.progress.plan = driver.network_plan(record.network);
   remember_host_settings(record.progress.plan);
   Work work(store, kernel, records);
   work.make(record);
   work.commit(Durability::power);
-  undo.dismiss();
   names.open_network(record.network);
   return warnings;
 }
 
 CreatedNetwork Controller::create_network(const NetworkSpec& given) {
   state_->begin_again();
-  check_name(*state_, given);
+  state_->check_network_name(given.name);
   check_scope(given);
   if (given.config_only) check_config_only(given);
   const NetworkSpec spec = merge_config(*state_, given);
-  NetworkRecord record = record_of(spec, state_->make_id(), state_->config);
+  NetworkRecord record = state_->describe_network(spec, state_->make_id());
   if (!state_->drivers.find(record.network.driver))
     throw Error(ErrorKind::not_found,
                 fmt::format("could not find plugin {} in v1 plugin registry: plugin not found",
@@ -255,6 +268,7 @@ void Controller::State::remove_network(const NetworkRecord& network) {
   const auto failures = work.commit(Durability::power);
   throw_failures("network " + record.network.name, failures);
   names.close_network(record.network.id);
+  claims.drop_network(record.network.id);
   addresses.close(record.network.id);
   publish_event("destroy", record);
 }
@@ -268,8 +282,7 @@ void Controller::remove_network(std::string_view reference) {
   if (!endpoints.empty()) {
     std::vector<std::string> users;
     for (const EndpointRecord* endpoint : endpoints)
-      users.push_back(fmt::format("name:\"{}\" id:\"{}\"",
-                                  sandbox_by_id(endpoint->sandbox_id).spec.name,
+      users.push_back(fmt::format("name:\"{}\" id:\"{}\"", owner_of(*endpoint),
                                   endpoint->endpoint.id.substr(0, 12)));
     throw drivers::Refused(
         fmt::format("error while removing network: network {} has active endpoints ({})",
@@ -286,7 +299,9 @@ std::vector<std::string> Controller::prune_networks(
     const std::function<bool(const NetworkRecord&)>& wanted) {
   std::vector<std::string> removed;
   for (const NetworkRecord* record : networks()) {
-    if (record->predefined || !endpoints_of(record->network.id).empty() || !wanted(*record))
+    // An engine's network is the engine's to remove: it may have stopped containers on it.
+    if (record->predefined || record->engine || !endpoints_of(record->network.id).empty() ||
+        !wanted(*record))
       continue;
     const std::string name = record->network.name;
     try {

@@ -13,6 +13,7 @@
 #include "netd/addresses.h"
 #include "netd/config.h"
 #include "netd/controller.h"
+#include "netd/engine_claims.h"
 #include "netd/error.h"
 #include "netd/events.h"
 #include "netd/names.h"
@@ -61,6 +62,7 @@ struct Controller::State {
   bool host_ipv6;
   Records records;
   Addresses addresses;
+  EngineClaims claims;
   Names names;
   PublishedPorts ports;
   std::mt19937_64 random{std::random_device{}()};
@@ -114,6 +116,8 @@ struct Controller::State {
   std::vector<drivers::Port> ports_by_mode(const std::vector<drivers::Port>& reserved,
                                            const std::vector<drivers::PortBinding>& bindings,
                                            const std::vector<EndpointRecord>& endpoints) const;
+  /// Throws when the network takes no more endpoints.
+  void check_room(const NetworkRecord& network) const;
   /// Throws Error when the sandbox's removal has begun.
   static void check_not_leaving(const SandboxRecord& sandbox);
   /// Conflicts between the modes of networks (libnetwork.md 1.9). `connecting`: the sandbox is
@@ -124,15 +128,24 @@ struct Controller::State {
   void announce(const EndpointRecord& record);
   /// Flows to ports whose elements are not what they were `before`: the others go on undisturbed.
   void forget_changed_ports(const std::vector<sandbox::Element>& before,
-                            const std::string& sandbox_id);
+                            const std::vector<sandbox::Element>& after);
   /// Addresses and flows of an endpoint that is gone from the kernel.
   void release_endpoint(const EndpointRecord& record);
   /// The elements of the published ports in a plan.
   static std::vector<sandbox::Element> elements_of(const sandbox::Plan& plan);
 
   // --- networks (controller_networks.cpp)
+  /// Throws what create_network answers to a name that is malformed, predefined or taken.
+  void check_network_name(const std::string& name) const;
+  /// The record of what was asked, without pools, link and plan.
+  NetworkRecord describe_network(const NetworkSpec& spec, std::string id) const;
   /// Allocates, plans, makes and stores; warnings come back.
   std::vector<std::string> make_network(const NetworkSpec& spec, NetworkRecord& record);
+  /// The same for a record whose pools are chosen and leased.
+  std::vector<std::string> make_allocated(NetworkRecord& record);
+  /// What `Addresses` has to know to choose pools for a network. Refers to `record`.
+  Addresses::Request address_request(const NetworkRecord& record, std::vector<PoolRequest> pools,
+                                     const std::vector<ipam::Prefix>& reserved) const;
   /// Remembers what host-wide settings were before netd changes them, for `system purge`.
   void remember_host_settings(const sandbox::Plan& plan);
   /// What automatic choice of a subnet keeps clear of: the host's on-link routes and name servers.

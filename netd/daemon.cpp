@@ -30,6 +30,8 @@
 #include "netd/instance_lock.h"
 #include "netd/log.h"
 #include "netd/notify.h"
+#include "netd/plugin/engine_names.h"
+#include "netd/plugin/serve.h"
 #include "netd/sqlite_store.h"
 #include "sandbox/linux_kernel.h"
 #include "sandbox/netns.h"
@@ -42,6 +44,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view unix_scheme = "unix://";
 constexpr mode_t socket_mode = 0660;
+constexpr mode_t plugin_socket_mode = 0600;  // engines run as root
 constexpr const char* socket_group = "netd";
 
 sigset_t handled_signals() {
@@ -123,6 +126,9 @@ class Daemon {
   void run();
 
  private:
+  api::Router make_router();
+  void learn(const plugin::EngineNames::Answer& answer);
+  void ask_for_missing_names();
   void log_events();
   void start_controller();
   void listen(const std::vector<int>& passed);
@@ -143,6 +149,7 @@ class Daemon {
   std::shared_ptr<void> event_log_;
   Controller controller_;
   api::Metrics metrics_;
+  plugin::EngineNames names_;
   api::Router router_;
   api::Server server_;
   asio::posix::stream_descriptor signal_stream_{io_};
@@ -155,14 +162,52 @@ Daemon::Daemon(const Config& config)
       store_(config.state_dir + "/netd.db"),
       drivers_(bridge_settings(config)),
       controller_(config_, store_, kernel_, drivers_, dns_, events_),
-      router_(api::make_router({controller_, events_, config_, metrics_})),
+      names_([this](const plugin::EngineNames::Answer& answer) {
+        asio::post(control_, [this, answer] { learn(answer); });
+      }),
+      router_(make_router()),
       server_(io_, control_,
               [this](const api::Request& request) { return router_.handle(request); }) {}
+
+api::Router Daemon::make_router() {
+  api::Context context{controller_, events_, config_, metrics_};
+  context.ask_names = [this](const api::NamesQuestion& question) { names_.ask(question); };
+  return api::make_router(context, config_.plugin_dir.empty() ? std::vector<api::Route>{}
+                                                              : plugin::plugin_routes(context));
+}
+
+/// On the control thread.
+void Daemon::learn(const plugin::EngineNames::Answer& answer) {
+  try {
+    EngineDriver engine = controller_.engine();
+    engine.learn_network(answer.question.network_id, answer.network_name);
+    if (answer.container) engine.learn(answer.question.endpoint_id, *answer.container);
+  } catch (const std::exception& error) {
+    log::warn("an engine's names are not kept", {{"error", error.what()}});
+  }
+}
+
+/// Of containers that started, and networks that were made, just before an earlier netd ended. On
+/// the control thread.
+void Daemon::ask_for_missing_names() {
+  for (const NetworkRecord* network : controller_.networks()) {
+    if (!network->engine || network->engine->api.empty()) continue;
+    const auto& id = network->network.id;
+    if (!network->engine->named) names_.ask({network->engine->api, id, ""});
+    for (const EndpointRecord* endpoint : controller_.endpoints_of(id))
+      if (endpoint->engine && endpoint->engine->container_id.empty())
+        names_.ask({network->engine->api, id, endpoint->endpoint.id});
+  }
+}
 
 /// State belongs to the control thread from its first touch on.
 void Daemon::start_controller() {
   const std::string identity = sandbox::boot_id() + ":" + std::to_string(sandbox::netns_cookie());
-  std::packaged_task<std::vector<std::string>()> start([&] { return controller_.start(identity); });
+  std::packaged_task<std::vector<std::string>()> start([&] {
+    auto problems = controller_.start(identity);
+    ask_for_missing_names();
+    return problems;
+  });
   auto problems = start.get_future();
   asio::post(control_, [&start] { start(); });
   for (const std::string& problem : problems.get())
@@ -181,6 +226,13 @@ void Daemon::listen(const std::vector<int>& passed) {
     server_.listen_unix(path, socket_mode, api_group());
     log::info("API listens", {{"host", host}});
   }
+  if (config_.plugin_dir.empty()) return;
+  // Engines find a plugin by its socket's name: "-d netd".
+  make_directory(config_.plugin_dir, fs::perms::owner_all);
+  const std::string path = config_.plugin_dir + "/netd.sock";
+  refuse_live_socket(path);
+  server_.listen_unix(path, plugin_socket_mode);
+  log::info("plugin of container engines", {{"socket", path}});
 }
 
 void Daemon::wait_for_signal() {

@@ -14,8 +14,9 @@ NLOHMANN_JSON_SERIALIZE_ENUM(Protocol, {{Protocol::tcp, "tcp"},
 namespace drivers {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Pool, subnet, gateway, range, auxiliary)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Network, id, name, driver, ipv4, ipv6, internal,
-                                                options, pools, link_name, link_index, link_mac,
-                                                adopted_link, adopted_addresses)
+                                                beside_engine, options, pools, link_name,
+                                                link_index, link_mac, adopted_link,
+                                                adopted_addresses)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Port, protocol, container_port, host_address,
                                                 host_port)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Endpoint, id, host_link, sandbox_link, host_index,
@@ -58,14 +59,22 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EndpointSpec, ipv4, ipv6, link_l
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SandboxSpec, name, id, hostname, domainname,
                                                 netns_path, pid, shared_with, ports, dns,
                                                 dns_search, dns_options, extra_hosts, labels)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EngineNetwork, api, foreign_addresses, named)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NetworkRecord, network, created_nano, scope,
                                                 attachable, ingress, config_only, config_from,
                                                 ipam_driver, ipam_options, labels, predefined,
-                                                progress)
+                                                engine, progress)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EngineEndpoint, process, sandbox_key, ports,
+                                                external, container_id, container_name)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EndpointRecord, endpoint, network_id, sandbox_id,
-                                                spec, dns_names, order, progress)
+                                                engine, spec, dns_names, order, progress)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SandboxRecord, sandbox, spec, created_nano,
                                                 netns_source, owns_stack, dns_port, ports, progress)
+
+std::string engine_name(const EndpointRecord& record) {
+  if (record.engine && !record.engine->container_name.empty()) return record.engine->container_name;
+  return record.endpoint.id.substr(0, 12);
+}
 
 std::string to_text(const NetworkRecord& record) {
   return json(record).dump();

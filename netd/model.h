@@ -13,6 +13,7 @@
 #include "drivers/port_mapping.h"
 #include "ipam/address.h"
 #include "sandbox/plan.h"
+#include "sandbox/process.h"
 
 namespace netd {
 
@@ -57,6 +58,13 @@ struct NetworkSpec {
   Labels labels;
 };
 
+/// What a container engine said of a network that it made through the plugin protocol.
+struct EngineNetwork {
+  std::string api;                 // `-o io.netd.engine`, "unix:///…": where names are asked
+  bool foreign_addresses = false;  // the engine's own IPAM gives them out, not netd
+  bool named = false;              // by `-o io.netd.name` or the engine's answer, not by its id
+};
+
 struct NetworkRecord {
   drivers::Network network;
   std::int64_t created_nano = 0;  // Unix time
@@ -68,7 +76,8 @@ struct NetworkRecord {
   std::string ipam_driver = "default";
   std::map<std::string, std::string> ipam_options;
   Labels labels;
-  bool predefined = false;  // bridge, host, none
+  bool predefined = false;              // bridge, host, none
+  std::optional<EngineNetwork> engine;  // absent = netd's own
   Progress progress;
 };
 
@@ -84,10 +93,23 @@ struct EndpointSpec {
   int gateway_priority = 0;
 };
 
+/// What a container engine said of an endpoint that it made through the plugin protocol.
+struct EngineEndpoint {
+  /// Who made it; nothing when that can't be known (TCP).
+  std::optional<sandbox::ProcessIdentity> process;
+  std::string sandbox_key;  // where the engine keeps the namespace; empty = not joined
+  std::vector<drivers::PortBinding> ports;  // asked for
+  bool external = false;                    // its ports are published: it is the gateway
+  // From the engine's API; empty = not known.
+  std::string container_id;
+  std::string container_name;
+};
+
 struct EndpointRecord {
   drivers::Endpoint endpoint;
   std::string network_id;
-  std::string sandbox_id;
+  std::string sandbox_id;                // empty: an engine's
+  std::optional<EngineEndpoint> engine;  // absent = in a sandbox of netd's
   EndpointSpec spec;
   std::vector<std::string> dns_names;  // name, aliases, short id, hostname
   std::int64_t order = 0;              // of joining, within netd
@@ -115,6 +137,10 @@ struct SandboxSpec {
   std::vector<std::string> extra_hosts;  // "name:ip", "name:host-gateway"
   Labels labels;
 };
+
+/// What people call the user of an endpoint that is not a sandbox: the container's name, or the
+/// first 12 digits of the endpoint's id.
+std::string engine_name(const EndpointRecord& record);
 
 struct SandboxRecord {
   drivers::Sandbox sandbox;

@@ -25,8 +25,12 @@ void Names::open_network(const drivers::Network& network) {
   std::vector<ipam::Prefix> subnets;
   for (const drivers::Pool& pool : network.pools)
     subnets.push_back(pool.subnet);
-  zones_[network.id] =
-      std::make_shared<dns::ZoneHandle>(std::make_shared<const dns::Zone>(network.name, subnets));
+  auto zone = std::make_shared<const dns::Zone>(network.name, subnets);
+  // Views hold the handle: a network that changes its name keeps it.
+  if (const auto known = zones_.find(network.id); known != zones_.end())
+    known->second->publish(std::move(zone));
+  else
+    zones_[network.id] = std::make_shared<dns::ZoneHandle>(std::move(zone));
 }
 
 void Names::close_network(const std::string& network_id) {

@@ -28,6 +28,7 @@ struct NameDefaults {
 
 class Names {
  public:
+  /// An empty zone, also in the place of the one it has.
   void open_network(const drivers::Network& network);
   void close_network(const std::string& network_id);
   /// Puts an endpoint's names into its network's zone, replacing what it had there.

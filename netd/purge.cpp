@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "netd/controller_state.h"
+#include "netd/engine_driver.h"
 #include "netd/log.h"
 
 namespace netd {
@@ -53,8 +54,12 @@ std::vector<std::string> Controller::purge() {
     for (const SandboxRecord* record : state.records.sandboxes())
       if (record->spec.shared_with.empty() != shared)
         attempt([&] { state.remove_sandbox(*record); });
+  EngineDriver engine(state);
+  for (const EndpointRecord* record : state.records.endpoints())
+    attempt([&] { engine.delete_endpoint(record->network_id, record->endpoint.id); });
   for (const NetworkRecord* record : state.records.networks())
     attempt([&] { state.remove_network(*record); });
+  attempt([&] { state.claims.clear(); });
   attempt([&] { remove_strays(state.kernel); });
   attempt([&] { state.kernel.drain(); });
   attempt([&] { state.kernel.remove_firewall(); });

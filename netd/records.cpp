@@ -124,7 +124,7 @@ void Records::Table<R>::erase(const R& record) {
 
 void Records::index(const EndpointRecord& record) {
   by_network_[record.network_id][record.order] = &record;
-  by_sandbox_[record.sandbox_id][record.order] = &record;
+  if (!record.sandbox_id.empty()) by_sandbox_[record.sandbox_id][record.order] = &record;
 }
 
 void Records::unindex(const EndpointRecord& record) {

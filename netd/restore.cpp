@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "dns/listeners.h"
+#include "netd/engine_driver.h"
 #include "sandbox/transition.h"
 
 namespace netd {
@@ -227,7 +228,7 @@ void Restore::restore_names_and_addresses() {
   for (const EndpointRecord* record : state_.records.endpoints()) {
     for (const auto& address : {record->endpoint.ipv4, record->endpoint.ipv6})
       if (address) state_.addresses.reserve(record->network_id, address->address);
-    state_.names.publish(*record);
+    if (!record->engine || !record->engine->sandbox_key.empty()) state_.names.publish(*record);
   }
 }
 
@@ -284,6 +285,9 @@ std::vector<std::string> Restore::run() {
   restore_firewall();
   restore_networks();
   restore_names_and_addresses();
+  state_.claims.load(same_host);
+  EngineDriver engine(state_);
+  engine.restore(problems_);
   for (const SandboxRecord* record : state_.records.sandboxes()) {
     const std::string name = record->spec.name;
     try {
@@ -294,6 +298,7 @@ std::vector<std::string> Restore::run() {
   }
   if (!same_host) state_.store.txn({}, {{identity_key, host_identity_}}, Durability::power);
   state_.make_builtin_networks(problems_);
+  engine.sweep();
   return std::move(problems_);
 }
 

@@ -7,6 +7,11 @@
 #include <string>
 
 #include "ipam/address.h"
+#include "sandbox/process.h"
+
+namespace sandbox {
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ProcessIdentity, pid, started)
+}
 
 namespace netd::detail {
 

@@ -17,11 +17,11 @@ using nlohmann::json;
 
 json attached_sandbox_json(const EndpointRecord& record, const Controller& controller) {
   const drivers::Endpoint& endpoint = record.endpoint;
-  const SandboxRecord& sandbox = controller.sandbox_by_id(record.sandbox_id);
   const bool has_link = !endpoint.sandbox_link.empty();
-  return {{"Id", sandbox.sandbox.id},
-          {"Name", sandbox.spec.name},
-          {"Interface", endpoint.sandbox_link},
+  return {{"Id", container_id(record)},
+          {"Name", controller.owner_of(record)},
+          // The engine names the link that it takes.
+          {"Interface", record.engine ? "" : endpoint.sandbox_link},
           {"MacAddress", has_link ? endpoint.mac.to_string() : ""},
           {"IPv4Address", endpoint.ipv4 ? endpoint.ipv4->to_string() : ""},
           {"IPv6Address", endpoint.ipv6 ? endpoint.ipv6->to_string() : ""},
@@ -36,8 +36,7 @@ json network_branch_json(const NetworkRecord& record, const Controller& controll
                        {"Gateway", pool.gateway ? pool.gateway->to_string() : ""}});
   json sandboxes = json::array();
   for (const EndpointRecord* endpoint : controller.endpoints_of(network.id))
-    if (!endpoint->sandbox_id.empty())
-      sandboxes.push_back(attached_sandbox_json(*endpoint, controller));
+    sandboxes.push_back(attached_sandbox_json(*endpoint, controller));
   const bool bridge = network.driver == "bridge" && !record.config_only;
   return {
       {"Id", network.id},

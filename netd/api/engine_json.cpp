@@ -254,6 +254,12 @@ json network_json(const NetworkRecord& record) {
           {"Labels", json(record.labels)}};
 }
 
+std::string container_id(const EndpointRecord& record) {
+  if (!record.sandbox_id.empty()) return record.sandbox_id;
+  if (record.engine && !record.engine->container_id.empty()) return record.engine->container_id;
+  return "ep-" + record.endpoint.id;
+}
+
 json network_inspect_json(const NetworkRecord& record,
                           const std::vector<AttachedEndpoint>& endpoints,
                           const std::vector<PoolUsage>& usage) {
@@ -262,7 +268,7 @@ json network_inspect_json(const NetworkRecord& record,
   for (const auto& [endpoint, name] : endpoints) {
     const drivers::Endpoint& link = endpoint->endpoint;
     const bool has_address = link.ipv4 || link.ipv6;
-    const std::string key = endpoint->sandbox_id.empty() ? "ep-" + link.id : endpoint->sandbox_id;
+    const std::string key = container_id(*endpoint);
     containers[key] = {{"Name", name},
                        {"EndpointID", link.id},
                        {"MacAddress", has_address ? link.mac.to_string() : ""},

@@ -37,6 +37,9 @@ struct AttachedEndpoint {
   const EndpointRecord* endpoint = nullptr;
   std::string sandbox_name;
 };
+/// Who uses an endpoint: the sandbox's id, the id of an engine's container, or "ep-<endpoint id>"
+/// (as Docker says) while that is not known.
+std::string container_id(const EndpointRecord& record);
 nlohmann::json network_inspect_json(const NetworkRecord& record,
                                     const std::vector<AttachedEndpoint>& endpoints,
                                     const std::vector<PoolUsage>& usage);

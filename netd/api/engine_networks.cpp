@@ -55,9 +55,7 @@ std::string joined(const std::vector<std::string>& texts) {
 std::vector<AttachedEndpoint> attached(const Controller& controller, const std::string& id) {
   std::vector<AttachedEndpoint> result;
   for (const EndpointRecord* endpoint : controller.endpoints_of(id))
-    result.push_back({endpoint, endpoint->sandbox_id.empty()
-                                    ? ""
-                                    : controller.sandbox_by_id(endpoint->sandbox_id).spec.name});
+    result.push_back({endpoint, controller.owner_of(*endpoint)});
   return result;
 }
 

@@ -15,12 +15,20 @@
 
 namespace netd::api {
 
+/// Who is at the other end of a unix socket: SO_PEERCRED, unix(7).
+struct Peer {
+  int pid = 0;  // 0: in another PID namespace
+  unsigned uid = 0;
+  unsigned gid = 0;
+};
+
 struct Request {
   std::string method;  // "GET"
   std::string target;  // as sent: path and query, percent-encoded
   std::optional<std::string> content_type;
   std::string accept;
   std::string body;
+  std::optional<Peer> peer;
   bool chunked = false;  // no Content-Length: an empty body is then an error (libnetwork.md 3.1)
 };
 

@@ -1,5 +1,7 @@
 #include "netd/api/routes.h"
 
+#include <algorithm>
+
 #include "netd/api/handlers.h"
 #include "netd/api/metrics.h"
 
@@ -50,13 +52,14 @@ constexpr Entry entries[] = {
 
 }  // namespace
 
-Router make_router(const Context& context) {
+Router make_router(const Context& context, std::vector<Route> more) {
   std::vector<Route> routes;
   for (const Entry& entry : entries)
     routes.push_back({entry.method, entry.pattern, entry.operation,
                       [handler = entry.handler, shared = context](const Call& call) mutable {
                         return handler(call, shared);
                       }});
+  std::ranges::move(more, std::back_inserter(routes));
   return Router(std::move(routes),
                 [&metrics = context.metrics](const std::string& operation, double seconds) {
                   metrics.observe(operation, seconds);

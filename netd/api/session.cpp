@@ -1,5 +1,7 @@
 #include "netd/api/session.h"
 
+#include <sys/socket.h>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -48,6 +50,15 @@ auto answer_on_control(const std::shared_ptr<SessionShared>& shared, const Reque
     asio::post(state->control, std::move(carry_out));
   };
   return asio::async_initiate<Token, void(Response)>(std::move(initiate), token, shared, &request);
+}
+
+std::optional<Peer> peer_of(Socket& socket) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
+      credentials.uid == static_cast<uid_t>(-1))
+    return std::nullopt;
+  return Peer{credentials.pid, credentials.uid, credentials.gid};
 }
 
 Request to_request(Parser& parser) {
@@ -267,7 +278,8 @@ awaitable<bool> exchange(std::shared_ptr<SessionShared> shared,
   const unsigned version = parser.get().version();
   const bool keep_alive = parser.keep_alive();
   const bool head = parser.get().method() == http::verb::head;
-  const Request request = to_request(parser);
+  Request request = to_request(parser);
+  request.peer = connection->peer();
   Response response = co_await answer_on_control(shared, request, asio::use_awaitable);
   if (response.lines && !head) {
     co_await write_stream(shared, connection, std::move(response), version);
@@ -282,6 +294,7 @@ awaitable<bool> exchange(std::shared_ptr<SessionShared> shared,
 
 Connection::Connection(Socket socket)
     : socket_(std::move(socket)),
+      peer_(peer_of(socket_)),
       deadline_(socket_.get_executor()),
       signal_(socket_.get_executor()) {}
 

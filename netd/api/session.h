@@ -23,6 +23,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   explicit Connection(Socket socket);
 
   Socket& socket() { return socket_; }
+  const std::optional<Peer>& peer() const { return peer_; }
 
   /// What happens when the deadline passes: reading ends as if the client had (so that 408 can
   /// still be written), or both directions do.
@@ -39,6 +40,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   Socket socket_;
+  std::optional<Peer> peer_;
   boost::asio::steady_timer deadline_;
   boost::asio::steady_timer signal_;
   std::uint64_t generation_ = 0;  // tells a deadline from those set before it

@@ -1,0 +1,139 @@
+// The verbs of Docker's plugin protocol on netd's model: what a container engine says when it uses
+// netd as its network and IPAM driver (libnetwork.md 2.4 to 2.6). The wire is netd/plugin/.
+//
+// An engine's endpoint has no sandbox of netd's: the engine keeps the namespace, takes the link
+// from netd's, names it and gives it its addresses. So the plan of such an endpoint ends at the
+// link, and a link that was handed over is never made again.
+//
+//     engine says        the endpoint's plan becomes
+//     CreateEndpoint     nothing: addresses and MAC are on record
+//     Join               the link, both ends in netd's namespace
+//     Program…           the same and the published ports; host ports are reserved
+//     Revoke…            the link
+//     Leave              nothing
+//     DeleteEndpoint     (gone)
+//
+// Every verb may be said again: an engine repeats a call whose answer it has not read, and deletes
+// what it has forgotten whether netd knows it or not. All on the control thread; throws what
+// Controller throws.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "netd/controller.h"
+#include "netd/engine_claims.h"
+
+namespace netd {
+
+/// NetworkDriver.CreateNetwork
+struct EngineNetworkSpec {
+  /// One element of IPv4Data or IPv6Data.
+  struct Pool {
+    bool ours = false;  // its address space is netd's
+    drivers::Pool pool;
+  };
+  std::string id;
+  bool ipv4 = true;
+  bool ipv6 = false;
+  bool internal = false;
+  drivers::Options options;  // -o; io.netd.driver, .name, .engine are taken out of them
+  std::vector<Pool> pools;
+  std::optional<sandbox::ProcessIdentity> process;
+};
+
+/// NetworkDriver.CreateEndpoint
+struct EngineEndpointSpec {
+  std::string network_id;
+  std::string id;
+  std::optional<ipam::Prefix> ipv4;
+  std::optional<ipam::Prefix> ipv6;
+  std::optional<ipam::Mac> mac;
+  drivers::Options options;  // --driver-opt
+  std::vector<drivers::PortBinding> ports;
+  std::optional<sandbox::ProcessIdentity> process;
+};
+
+/// What Join answers.
+struct JoinedLink {
+  std::string name;    // in netd's namespace
+  std::string prefix;  // of its name in the container
+  std::optional<ipam::Address> gateway4;
+  std::optional<ipam::Address> gateway6;
+  /// Without a gateway of ours Docker would add its own bridge docker_gwbridge, unless this is set.
+  bool disable_gateway_service = false;
+};
+
+/// What an engine's API says of an endpoint's container.
+struct ContainerNames {
+  std::string id;
+  std::string name;
+  std::string hostname;
+  std::vector<std::string> aliases;
+};
+
+class EngineDriver {
+ public:
+  explicit EngineDriver(Controller::State& state) : state_(state) {}
+
+  // --- IpamDriver
+  ClaimedPool request_pool(const PoolAsk& ask);
+  void release_pool(const std::string& id);
+  ipam::Prefix request_address(const AddressAsk& ask);
+  void release_address(const std::string& pool, const ipam::Address& address);
+
+  // --- NetworkDriver
+  /// Whether the network's driver keeps the gateway address of that family for itself: the engine
+  /// need not ask for one where not.
+  bool wants_gateway(const EngineNetworkSpec& spec, ipam::Family family) const;
+  /// Returns warnings.
+  std::vector<std::string> create_network(const EngineNetworkSpec& spec);
+  /// A network that sandboxes of netd's still use stays, as one of netd's own.
+  void delete_network(const std::string& id);
+  const EndpointRecord& create_endpoint(const EngineEndpointSpec& spec);
+  void delete_endpoint(const std::string& network_id, const std::string& id);
+  /// Throws Error(not_found).
+  const EndpointRecord& endpoint(const std::string& network_id, const std::string& id) const;
+  /// `ports`: those of Join's options, where it has any.
+  JoinedLink join(const std::string& network_id, const std::string& id, const std::string& key,
+                  const std::optional<std::vector<drivers::PortBinding>>& ports);
+  void leave(const std::string& network_id, const std::string& id);
+  void program(const std::string& network_id, const std::string& id,
+               const std::optional<std::vector<drivers::PortBinding>>& ports);
+  void revoke(const std::string& network_id, const std::string& id);
+
+  // --- what the engine's API tells (plugin/engine_names.h)
+  /// Gone meanwhile = nothing happens.
+  void learn(const std::string& endpoint_id, const ContainerNames& container);
+  /// The name, unless another network has it.
+  void learn_network(const std::string& network_id, const std::string& name);
+
+  /// Boot, after the networks: takes the published ports again, and makes the endpoints what their
+  /// driver says today, but for links that the engine has or had. Problems are added to the list.
+  void restore(std::vector<std::string>& problems);
+  /// Gives up what engines that are gone have left: claims, endpoints that were never joined, and
+  /// endpoints whose link died with its container. Returns how many.
+  std::size_t sweep();
+
+ private:
+  const NetworkRecord& network(const std::string& id) const;
+  NetworkRecord describe(const EngineNetworkSpec& spec) const;
+  void open_pools(const EngineNetworkSpec& spec, NetworkRecord& record,
+                  std::vector<Addresses::Claim>& claims);
+  void check_endpoint(const EngineEndpointSpec& spec, const NetworkRecord& network) const;
+  void take_addresses(const EngineEndpointSpec& spec, const NetworkRecord& network);
+  void restore_endpoint(EndpointRecord record, std::vector<std::string>& problems);
+  /// What an endpoint is in the kernel, as its record says.
+  sandbox::Plan plan_of(const EndpointRecord& record) const;
+  void serve_ports(const EndpointRecord& record);
+  /// Carries out what a changed record means for the kernel.
+  void change(EndpointRecord record);
+  void drop(const EndpointRecord& record);
+  void publish_ports(EndpointRecord record);
+
+  Controller::State& state_;
+};
+
+}  // namespace netd

@@ -1,0 +1,247 @@
+// The engine's verbs on endpoints.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "drivers/options.h"
+#include "netd/controller_state.h"
+#include "netd/engine_driver.h"
+#include "netd/log.h"
+
+namespace netd {
+namespace {
+
+using ipam::Family;
+
+/// Links in netd's namespace: the bridge's port, and the end that the engine takes.
+void name_links(Controller::State& state, drivers::Endpoint& endpoint) {
+  endpoint.host_link = "nv" + endpoint.id.substr(0, 10);
+  endpoint.sandbox_link = "np" + endpoint.id.substr(0, 10);
+  endpoint.host_index = state.make_link_index();
+  endpoint.sandbox_index = state.make_link_index();
+  endpoint.host_mac = state.make_mac();
+}
+
+std::vector<ipam::Address> addresses_of(const drivers::Endpoint& endpoint) {
+  std::vector<ipam::Address> addresses;
+  for (const auto& address : {endpoint.ipv4, endpoint.ipv6})
+    if (address) addresses.push_back(address->address);
+  return addresses;
+}
+
+}  // namespace
+
+const EndpointRecord& EngineDriver::endpoint(const std::string& network_id,
+                                             const std::string& id) const {
+  const EndpointRecord* record = state_.records.endpoint(id);
+  if (!record || !record->engine || record->network_id != network_id)
+    throw Error(ErrorKind::not_found,
+                fmt::format("endpoint {} is not known on network {}", id, network_id));
+  return *record;
+}
+
+void EngineDriver::check_endpoint(const EngineEndpointSpec& spec,
+                                  const NetworkRecord& network) const {
+  if (!network.engine)
+    throw drivers::Refused(
+        fmt::format("network {} is netd's own, not the engine's", network.network.name));
+  state_.check_room(network);
+  const auto& pools = state_.addresses.pools(network.network.id);
+  for (const auto& address : {spec.ipv4, spec.ipv6})
+    if (address && std::ranges::none_of(pools, [&](const ipam::Pool& pool) {
+          return pool.contains(address->address);
+        }))
+      throw std::invalid_argument("no configured subnet contains IP address " +
+                                  address->address.to_string());
+  if (spec.mac && spec.mac->is_multicast())
+    throw std::invalid_argument("invalid MAC address: " + spec.mac->to_string() +
+                                " is a multicast address");
+}
+
+void EngineDriver::take_addresses(const EngineEndpointSpec& spec, const NetworkRecord& network) {
+  Undo undo;
+  for (const auto& wanted : {spec.ipv4, spec.ipv6}) {
+    if (!wanted) continue;
+    const ipam::Address address = wanted->address;
+    if (!state_.claims.own(network.network.id, address))
+      throw drivers::Refused(fmt::format("Address already in use: {} on network {}",
+                                         address.to_string(), network.network.name));
+    undo.add([this, id = network.network.id, address, process = spec.process] {
+      state_.claims.disown(id, address, process);
+    });
+  }
+  undo.dismiss();
+}
+
+const EndpointRecord& EngineDriver::create_endpoint(const EngineEndpointSpec& spec) {
+  if (const EndpointRecord* before = state_.records.endpoint(spec.id);
+      before && before->engine && before->network_id == spec.network_id)
+    return *before;
+  const NetworkRecord& of = network(spec.network_id);
+  check_endpoint(spec, of);
+  EndpointRecord record{.network_id = spec.network_id,
+                        .engine = EngineEndpoint{.process = spec.process, .ports = spec.ports},
+                        .order = state_.next_order++};
+  record.endpoint.id = spec.id;
+  record.endpoint.options = spec.options;
+  record.endpoint.ipv4 = spec.ipv4;
+  record.endpoint.ipv6 = spec.ipv6;
+  record.endpoint.mac = spec.mac.value_or(state_.make_mac());
+  name_links(state_, record.endpoint);
+  for (const std::string& warning :
+       state_.driver_of(of).check_endpoint(of.network, record.endpoint))
+    log::warn(warning, {{"endpoint", log::short_id(spec.id)}});
+  take_addresses(spec, of);
+  try {
+    Work work(state_.store, state_.kernel, state_.records);
+    work.make(record);
+    work.commit(Durability::process);
+  } catch (...) {
+    for (const ipam::Address& address : addresses_of(record.endpoint))
+      state_.claims.disown(spec.network_id, address, spec.process);
+    throw;
+  }
+  return *state_.records.endpoint(spec.id);
+}
+
+sandbox::Plan EngineDriver::plan_of(const EndpointRecord& record) const {
+  if (record.engine->sandbox_key.empty()) return {};
+  const NetworkRecord& of = network(record.network_id);
+  const drivers::Sandbox engines{.id = record.engine->sandbox_key, .handed_over = true};
+  return state_.driver_of(of).endpoint_plan(of.network, record.endpoint, engines);
+}
+
+void EngineDriver::change(EndpointRecord record) {
+  const sandbox::Plan& made = state_.records.endpoint(record.endpoint.id)->progress.plan;
+  const std::vector<sandbox::Element> before = Controller::State::elements_of(made);
+  // The link dies with the container, before the engine gets to say so: nothing is left to set.
+  const bool is_dead = !made.empty() && !state_.kernel.find_link("", record.endpoint.host_link);
+  record.progress.plan = is_dead ? sandbox::Plan{} : plan_of(record);
+  const std::vector<sandbox::Element> after = Controller::State::elements_of(record.progress.plan);
+  const std::string id = record.endpoint.id;
+  Work work(state_.store, state_.kernel, state_.records);
+  work.change(std::move(record));
+  throw_failures("endpoint " + log::short_id(id), work.commit(Durability::process));
+  state_.forget_changed_ports(before, after);
+}
+
+JoinedLink EngineDriver::join(const std::string& network_id, const std::string& id,
+                              const std::string& key,
+                              const std::optional<std::vector<drivers::PortBinding>>& ports) {
+  const NetworkRecord& of = network(network_id);
+  const EndpointRecord& found = endpoint(network_id, id);
+  const drivers::Driver& driver = state_.driver_of(of);
+  if (found.engine->sandbox_key.empty()) {
+    // The engine may have made its firewall anew since.
+    if (of.network.beside_engine)
+      state_.kernel.apply(sandbox::AdmitForwarding{of.network.link_name});
+    EndpointRecord record = found;
+    record.engine->sandbox_key = key.empty() ? "unknown" : key;
+    if (ports) record.engine->ports = *ports;
+    change(std::move(record));
+    const EndpointRecord& joined = endpoint(network_id, id);
+    state_.announce(joined);
+    state_.names.publish(joined);
+    state_.publish_event("connect", of, joined.engine->container_id);
+  }
+  JoinedLink link{.name = found.endpoint.sandbox_link,
+                  .prefix = driver.interface_prefix(of.network)};
+  if (found.endpoint.ipv4) link.gateway4 = driver.gateway(of.network, Family::v4);
+  if (found.endpoint.ipv6) link.gateway6 = driver.gateway(of.network, Family::v6);
+  link.disable_gateway_service = !link.gateway4 && !of.network.internal;
+  return link;
+}
+
+void EngineDriver::publish_ports(EndpointRecord record) {
+  record.engine->external = true;
+  std::vector<EndpointRecord> alone{record};
+  std::vector<PublishedPorts::Held> held =
+      state_.reserve_ports(record.engine->ports, alone, record.endpoint.ports);
+  change(record);
+  state_.ports.keep(record.endpoint.id, std::move(held));
+  serve_ports(record);
+}
+
+void EngineDriver::serve_ports(const EndpointRecord& record) {
+  const auto address = [](const std::optional<ipam::Prefix>& own) {
+    return own ? std::optional(own->address) : std::nullopt;
+  };
+  state_.ports.serve(record.endpoint.id, address(record.endpoint.ipv4),
+                     address(record.endpoint.ipv6));
+}
+
+void EngineDriver::program(const std::string& network_id, const std::string& id,
+                           const std::optional<std::vector<drivers::PortBinding>>& ports) {
+  EndpointRecord record = endpoint(network_id, id);
+  if (record.engine->external) return;
+  if (record.engine->sandbox_key.empty())
+    throw Error(ErrorKind::conflict, fmt::format("endpoint {} has not joined a sandbox", id));
+  if (ports) record.engine->ports = *ports;
+  publish_ports(std::move(record));
+}
+
+void EngineDriver::revoke(const std::string& network_id, const std::string& id) {
+  const EndpointRecord* found = state_.records.endpoint(id);
+  if (!found || !found->engine || !found->engine->external || found->network_id != network_id)
+    return;
+  EndpointRecord record = *found;
+  record.engine->external = false;
+  record.endpoint.ports.clear();
+  change(std::move(record));
+  state_.ports.release(id);
+}
+
+void EngineDriver::leave(const std::string& network_id, const std::string& id) {
+  const EndpointRecord* found = state_.records.endpoint(id);
+  if (!found || !found->engine || found->engine->sandbox_key.empty() ||
+      found->network_id != network_id)
+    return;
+  EndpointRecord record = *found;
+  record.engine->external = false;
+  record.engine->sandbox_key.clear();
+  record.endpoint.ports.clear();
+  state_.names.withdraw(record);
+  const std::vector<sandbox::Element> elements =
+      Controller::State::elements_of(record.progress.plan);
+  change(record);
+  state_.ports.release(id);
+  state_.kernel.forget_flows(addresses_of(record.endpoint), elements);
+  state_.publish_event("disconnect", network(network_id), record.engine->container_id);
+}
+
+void EngineDriver::drop(const EndpointRecord& record) {
+  leave(record.network_id, record.endpoint.id);
+  const EndpointRecord gone = *state_.records.endpoint(record.endpoint.id);
+  // The address is the engine's until it gives it back: on record before the endpoint is not.
+  for (const ipam::Address& address : addresses_of(gone.endpoint))
+    state_.claims.disown(gone.network_id, address, gone.engine->process);
+  Work work(state_.store, state_.kernel, state_.records);
+  work.remove(gone);
+  throw_failures("endpoint " + log::short_id(gone.endpoint.id), work.commit(Durability::process));
+}
+
+void EngineDriver::delete_endpoint(const std::string& network_id, const std::string& id) {
+  const EndpointRecord* found = state_.records.endpoint(id);
+  if (!found || !found->engine || found->network_id != network_id) return;
+  drop(*found);
+}
+
+void EngineDriver::learn(const std::string& endpoint_id, const ContainerNames& container) {
+  const EndpointRecord* found = state_.records.endpoint(endpoint_id);
+  if (!found || !found->engine) return;
+  EndpointRecord record = *found;
+  record.engine->container_id = container.id;
+  record.engine->container_name = container.name;
+  SandboxSpec named{.name = container.name, .hostname = container.hostname};
+  record.dns_names = dns_names(named, container.id, {.aliases = container.aliases});
+  if (record.dns_names == found->dns_names &&
+      record.engine->container_id == found->engine->container_id)
+    return;
+  state_.store.txn({}, {{key_of(Record(record)), to_text(record)}}, Durability::process);
+  const bool joined = !record.engine->sandbox_key.empty();
+  if (joined) state_.names.withdraw(*found);
+  state_.records.put(record);
+  if (joined) state_.names.publish(record);
+}
+
+}  // namespace netd

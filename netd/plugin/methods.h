@@ -1,0 +1,36 @@
+// The methods of the plugin protocol that netd answers, one function each: JSON in, JSON out.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+#include "netd/api/json_reader.h"
+#include "netd/api/message.h"
+#include "netd/api/routes.h"
+#include "sandbox/process.h"
+
+namespace netd::plugin {
+
+/// Who calls, and what the methods work on.
+struct Caller {
+  const api::Request& request;
+  const api::Context& context;
+
+  /// The engine's process; nothing when the connection doesn't say (TCP).
+  std::optional<sandbox::ProcessIdentity> process() const;
+};
+
+struct Method {
+  const char* name;          // "NetworkDriver.Join"
+  const char* error_member;  // "Err", "Error"
+  nlohmann::json (*handler)(const api::JsonObject& body, const Caller& caller);
+};
+
+std::vector<Method> network_methods();  // network_methods.cpp: libnetwork.md 2.4
+std::vector<Method> ipam_methods();     // ipam_methods.cpp: libnetwork.md 2.5
+
+/// The address space of netd's IPAM: tells its pools from those of other IPAM drivers.
+inline constexpr const char* address_space = "netd";
+
+}  // namespace netd::plugin

@@ -1,0 +1,64 @@
+#include "netd/plugin/serve.h"
+
+#include <nlohmann/json.hpp>
+
+#include "netd/engine_driver.h"
+#include "netd/log.h"
+#include "netd/plugin/methods.h"
+
+namespace netd::plugin {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* media_type = "application/vnd.docker.plugins.v1.2+json";
+
+/// Docker sends no Content-Type, and no body where there are no arguments.
+json body_of(const api::Request& request) {
+  if (request.body.find_first_not_of(" \t\r\n") == std::string::npos) return json::object();
+  return json::parse(request.body);
+}
+
+api::Response answer(const json& body) {
+  return {.status = 200,
+          .content_type = media_type,
+          .body = body.dump(-1, ' ', false, json::error_handler_t::replace)};
+}
+
+/// One method with its errors: Docker shows their text to the user.
+std::function<api::Response(const api::Call&)> wrap(const Method& method,
+                                                    const api::Context& context) {
+  return [method, context](const api::Call& call) mutable {
+    try {
+      const json body = body_of(call.request);
+      return answer(method.handler({body, ""}, {call.request, context}));
+    } catch (const std::exception& error) {
+      log::warn("refused an engine", {{"method", method.name}, {"why", error.what()}});
+      return answer({{method.error_member, error.what()}});
+    }
+  };
+}
+
+json activate(const api::JsonObject&, const Caller& caller) {
+  // An engine that starts says this first: what an earlier one left is nobody's by now.
+  caller.context.controller.engine().sweep();
+  return {{"Implements", {"NetworkDriver", "IpamDriver"}}};
+}
+
+}  // namespace
+
+std::optional<sandbox::ProcessIdentity> Caller::process() const {
+  return request.peer ? sandbox::identify_process(request.peer->pid) : std::nullopt;
+}
+
+std::vector<api::Route> plugin_routes(const api::Context& context) {
+  std::vector<Method> methods{{"Plugin.Activate", "Err", activate}};
+  for (const auto& more : {network_methods(), ipam_methods()})
+    methods.insert(methods.end(), more.begin(), more.end());
+  std::vector<api::Route> routes;
+  for (const Method& method : methods)
+    routes.push_back({"POST", std::string("/") + method.name, method.name, wrap(method, context)});
+  return routes;
+}
+
+}  // namespace netd::plugin
