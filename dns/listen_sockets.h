@@ -1,8 +1,10 @@
-// The two sockets of a sandbox's resolver.
+// The two sockets of a resolver.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
+#include "ipam/address.h"
 #include "sandbox/fd.h"
 
 namespace dns {
@@ -13,9 +15,16 @@ struct ListenSockets {
   std::uint16_t port = 0;
 };
 
-/// Opens both at 127.0.0.11 in namespace `netns`, bound to lo, so that nothing from outside reaches
-/// them whatever the container sets (route_localnet). Takes port `wanted`, or one that is free when
-/// another program has it there. Throws std::system_error; lo must be up.
-ListenSockets open_listen_sockets(int netns, std::uint16_t wanted);
+/// Where to listen: at an IPv4 address of a link, and only for what comes in over that link.
+struct ListenPlace {
+  ipam::Address address;
+  std::string device;
+  std::uint16_t port = 0;
+  bool exact = false;  // at no other port, when another program has this one
+};
+
+/// Opens both in namespace `netns`. Bound to lo, nothing from outside reaches them whatever the
+/// container sets (route_localnet). Throws std::system_error; the link must be up.
+ListenSockets open_listen_sockets(int netns, const ListenPlace& place);
 
 }  // namespace dns

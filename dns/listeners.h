@@ -22,9 +22,15 @@ class Listeners {
   /// std::system_error. A sandbox that is open already only gets the view.
   virtual std::uint16_t open(const std::string& sandbox_id, const std::string& netns, View view,
                              std::uint16_t wanted = preferred_port) = 0;
+  /// The same for a whole network: at the address of its bridge `device`, port 53, in netd's own
+  /// namespace. Only queries that come over the bridge are heard. Throws std::system_error
+  /// (EADDRINUSE: another server has the port).
+  virtual void open_gateway(const std::string& network_id, const ipam::Address& address,
+                            const std::string& device, View view) = 0;
   /// Replaces the view. Unknown sandbox: nothing happens.
   virtual void update(const std::string& sandbox_id, View view) = 0;
-  /// Closes the listeners; has let go of the namespace when it returns.
+  /// Both take a network's id as well. Closes the listeners; has let go of the namespace when it
+  /// returns.
   virtual void close(const std::string& sandbox_id) = 0;
 };
 

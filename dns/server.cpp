@@ -14,6 +14,7 @@
 namespace dns {
 namespace {
 
+constexpr std::uint16_t dns_port = 53;
 const ipam::Address own_address = ipam::Address::v4(0x7f00000b);  // 127.0.0.11
 
 /// The view as the DNS thread wants it: each upstream once, and never ourselves.
@@ -84,19 +85,33 @@ Server::~Server() {
 
 std::uint16_t Server::open(const std::string& sandbox_id, const std::string& netns, View view,
                            std::uint16_t wanted) {
+  return start(sandbox_id, netns, {.address = own_address, .device = "lo", .port = wanted},
+               std::move(view));
+}
+
+void Server::open_gateway(const std::string& network_id, const ipam::Address& address,
+                          const std::string& device, View view) {
+  // The host's resolv.conf may name this very address: not to be asked in turn.
+  std::erase(view.servers, address);
+  start(network_id, "/proc/self/ns/net",
+        {.address = address, .device = device, .port = dns_port, .exact = true}, std::move(view));
+}
+
+std::uint16_t Server::start(const std::string& id, const std::string& netns,
+                            const ListenPlace& place, View view) {
   auto prepared = prepare(std::move(view));
-  if (const auto known = state_->sandboxes.find(sandbox_id); known != state_->sandboxes.end()) {
+  if (const auto known = state_->sandboxes.find(id); known != state_->sandboxes.end()) {
     known->second.service->publish(std::move(prepared));
     return known->second.service->port();
   }
   sandbox::Fd pinned = sandbox::open_netns(netns);
-  ListenSockets sockets = open_listen_sockets(pinned.get(), wanted);
+  ListenSockets sockets = open_listen_sockets(pinned.get(), place);
   const std::uint64_t number = state_->next_number++;
   auto service = std::make_unique<Service>(number, std::move(sockets), std::move(pinned),
                                            state_->workshop, *state_);
   service->publish(std::move(prepared));
   const std::uint16_t port = service->port();
-  State::Sandbox& sandbox = state_->sandboxes[sandbox_id];
+  State::Sandbox& sandbox = state_->sandboxes[id];
   sandbox = {number, std::move(service)};
   try {
     state_->reactor.call([&] {
@@ -104,7 +119,7 @@ std::uint16_t Server::open(const std::string& sandbox_id, const std::string& net
       state_->running.emplace(number, sandbox.service.get());
     });
   } catch (...) {
-    state_->sandboxes.erase(sandbox_id);
+    state_->sandboxes.erase(id);
     throw;
   }
   return port;

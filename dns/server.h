@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "dns/listen_sockets.h"
 #include "dns/listeners.h"
 #include "dns/zone.h"
 
@@ -29,6 +30,8 @@ class Server final : public Listeners {
 
   std::uint16_t open(const std::string& sandbox_id, const std::string& netns, View view,
                      std::uint16_t wanted = preferred_port) override;
+  void open_gateway(const std::string& network_id, const ipam::Address& address,
+                    const std::string& device, View view) override;
   void update(const std::string& sandbox_id, View view) override;
   void close(const std::string& sandbox_id) override;
   bool is_open(const std::string& sandbox_id) const;
@@ -36,6 +39,9 @@ class Server final : public Listeners {
   Statistics statistics() const;
 
  private:
+  std::uint16_t start(const std::string& id, const std::string& netns, const ListenPlace& place,
+                      View view);
+
   struct State;
   std::unique_ptr<State> state_;
 };

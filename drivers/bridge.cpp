@@ -15,7 +15,7 @@ using ipam::Family;
 using sandbox::Element;
 using sandbox::LinkIndex;
 
-constexpr std::array<std::string_view, 16> network_options{option_mtu,
+constexpr std::array<std::string_view, 17> network_options{option_mtu,
                                                            option_interface_prefix,
                                                            option_host_ipv4,
                                                            option_host_ipv6,
@@ -30,7 +30,8 @@ constexpr std::array<std::string_view, 16> network_options{option_mtu,
                                                            option_default_bridge,
                                                            option_host_binding_ipv4,
                                                            option_advertise_count,
-                                                           option_advertise_interval};
+                                                           option_advertise_interval,
+                                                           option_gateway_dns};
 
 constexpr std::array<std::string_view, 4> endpoint_options{
     option_endpoint_interface, option_endpoint_sysctls, option_advertise_count,
@@ -190,7 +191,8 @@ void Bridge::check_options(const Network& network) const {
     throw std::invalid_argument("invalid MTU number: " + mtu);
   int_option(network.options, option_advertise_count, 3, 0, 3);
   int_option(network.options, option_advertise_interval, 1000, 100, 2000);
-  for (const auto key : {option_masquerade, option_icc, option_inhibit_ipv4, option_default_bridge})
+  for (const auto key : {option_masquerade, option_icc, option_inhibit_ipv4, option_default_bridge,
+                         option_gateway_dns})
     bool_option(network.options, key, true);
   for (const auto key : {option_host_ipv4, option_host_ipv6, option_host_binding_ipv4})
     address_option(network.options, key);
@@ -206,10 +208,19 @@ void Bridge::check_options(const Network& network) const {
     check_gateway_mode(network, family);
 }
 
+std::optional<ipam::Address> Bridge::dns_address(const Network& network) const {
+  if (!bool_option(network.options, option_gateway_dns, false)) return std::nullopt;
+  const auto own = bridge_address(network, Family::v4);
+  return own ? std::optional(own->address) : std::nullopt;
+}
+
 std::vector<std::string> Bridge::check_network(const Network& network) const {
   check_options(network);
   for (const Family family : {Family::v4, Family::v6})
     check_pools(network, family);
+  if (bool_option(network.options, option_gateway_dns, false) && !dns_address(network))
+    throw std::invalid_argument(
+        fmt::format("{}: the bridge has no IPv4 address to listen at", option_gateway_dns));
   return warn_unknown(network.options, network_options, name());
 }
 

@@ -25,6 +25,7 @@ class Bridge : public Driver {
   std::string link_name(const Network& network) const override;
   bool wants_gateway(const Network& network, ipam::Family family) const override;
   std::optional<ipam::Address> gateway(const Network& network, ipam::Family family) const override;
+  std::optional<ipam::Address> dns_address(const Network& network) const override;
   bool maps_ports(const Network& network, ipam::Family family) const override;
   sandbox::Plan network_plan(const Network& network) const override;
   sandbox::Plan endpoint_plan(const Network& network, const Endpoint& endpoint,

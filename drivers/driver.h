@@ -114,6 +114,10 @@ class Driver {
   virtual std::optional<ipam::Address> gateway(const Network& network,
                                                ipam::Family family) const = 0;
 
+  /// Where netd's DNS server listens for the whole network, an address of the network's link;
+  /// nothing: only in the sandboxes.
+  virtual std::optional<ipam::Address> dns_address(const Network&) const { return std::nullopt; }
+
   /// False: published ports take no port of the host (routed networks).
   virtual bool maps_ports(const Network&, ipam::Family) const { return traits().publishes; }
 

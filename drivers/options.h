@@ -41,6 +41,9 @@ inline constexpr std::string_view option_advertise_count =
 inline constexpr std::string_view option_advertise_interval =
     "com.docker.network.advertise_addr_ms";
 
+/// A bridge network's own DNS server at its gateway address, for those who don't ask 127.0.0.11.
+inline constexpr std::string_view option_gateway_dns = "io.netd.gateway_dns";
+
 /// Of networks that a container engine makes through the plugin protocol (docs/docker.md).
 inline constexpr std::string_view option_engine_driver = "io.netd.driver";
 inline constexpr std::string_view option_engine_name = "io.netd.name";

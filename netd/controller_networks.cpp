@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "dns/listeners.h"
 #include "drivers/options.h"
 #include "netd/controller_state.h"
 #include "netd/log.h"
@@ -228,7 +229,28 @@ std::vector<std::string> Controller::State::make_allocated(NetworkRecord& record
   work.make(record);
   work.commit(Durability::power);
   names.open_network(record.network);
+  try {
+    open_gateway_dns(record);
+  } catch (...) {
+    remove_network(*records.network(record.network.id));
+    throw;
+  }
   return warnings;
+}
+
+void Controller::State::open_gateway_dns(const NetworkRecord& record) {
+  const auto address = driver_of(record).dns_address(record.network);
+  if (!address) return;
+  try {
+    dns.open_gateway(record.network.id, *address, record.network.link_name,
+                     names.view_of_network(record.network, name_defaults()));
+  } catch (const std::system_error& error) {
+    if (error.code() != std::errc::address_in_use) throw;
+    throw Error(ErrorKind::conflict,
+                fmt::format("{}: {}; another DNS server on this host has the port: let it listen "
+                            "at its own addresses only, or leave the option out",
+                            drivers::option_gateway_dns, error.what()));
+  }
 }
 
 CreatedNetwork Controller::create_network(const NetworkSpec& given) {
@@ -267,6 +289,7 @@ void Controller::State::remove_network(const NetworkRecord& network) {
   work.remove(record);
   const auto failures = work.commit(Durability::power);
   throw_failures("network " + record.network.name, failures);
+  dns.close(record.network.id);
   names.close_network(record.network.id);
   claims.drop_network(record.network.id);
   addresses.close(record.network.id);

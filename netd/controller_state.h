@@ -143,6 +143,8 @@ struct Controller::State {
   std::vector<std::string> make_network(const NetworkSpec& spec, NetworkRecord& record);
   /// The same for a record whose pools are chosen and leased.
   std::vector<std::string> make_allocated(NetworkRecord& record);
+  /// The network's own DNS server, where its driver wants one. Throws.
+  void open_gateway_dns(const NetworkRecord& record);
   /// What `Addresses` has to know to choose pools for a network. Refers to `record`.
   Addresses::Request address_request(const NetworkRecord& record, std::vector<PoolRequest> pools,
                                      const std::vector<ipam::Prefix>& reserved) const;

@@ -79,6 +79,16 @@ dns::View Names::view(const ViewInput& input, const NameDefaults& defaults) cons
   return view;
 }
 
+dns::View Names::view_of_network(const drivers::Network& network,
+                                 const NameDefaults& defaults) const {
+  dns::View view;
+  view.zones.push_back(zones_.at(network.id));
+  view.servers = defaults.servers.empty() ? defaults.host_servers : defaults.servers;
+  if (!network.internal && !view.servers.empty()) view.forwarding = dns::Forwarding::host;
+  view.forward_single_labels = !keeps_single_labels(defaults.options);
+  return view;
+}
+
 void Names::clear() {
   zones_.clear();
 }

@@ -36,6 +36,9 @@ class Names {
   void withdraw(const EndpointRecord& endpoint);
 
   dns::View view(const ViewInput& input, const NameDefaults& defaults) const;
+  /// What a network's own server answers: the network's names, and what the host's servers know
+  /// unless the network is internal.
+  dns::View view_of_network(const drivers::Network& network, const NameDefaults& defaults) const;
   void clear();
 
  private:

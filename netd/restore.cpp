@@ -206,11 +206,13 @@ void Restore::restore_network(const NetworkRecord& stored) {
       remake(record.progress.plan, object);
   }
   record.progress.plan = state_.driver_of(record).network_plan(record.network);
-  if (record.progress.plan == stored.progress.plan) return;
-  state_.remember_host_settings(record.progress.plan);
-  Work work(state_.store, state_.kernel, state_.records);
-  work.change(record);
-  work.commit(Durability::power);
+  if (record.progress.plan != stored.progress.plan) {
+    state_.remember_host_settings(record.progress.plan);
+    Work work(state_.store, state_.kernel, state_.records);
+    work.change(record);
+    work.commit(Durability::power);
+  }
+  state_.open_gateway_dns(record);
 }
 
 void Restore::restore_networks() {
