@@ -1,6 +1,8 @@
 // A request and its answer as plain values: what handlers see of HTTP. No sockets here.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,11 +17,15 @@
 
 namespace netd::api {
 
-/// Who is at the other end of a unix socket: SO_PEERCRED, unix(7).
+/// Who is at the other end of a connection, as the kernel or a verified certificate says.
 struct Peer {
-  int pid = 0;  // 0: in another PID namespace
-  unsigned uid = 0;
-  unsigned gid = 0;
+  // Of a unix socket's client when it connected (SO_PEERCRED, unix(7)); of others pid is 0.
+  pid_t pid = 0;
+  uid_t uid = static_cast<uid_t>(-1);
+  gid_t gid = static_cast<gid_t>(-1);
+  // Of a TCP client: "192.0.2.7:51022", and its certificate's common name ("" without TLS).
+  std::string address;
+  std::string certificate;
 };
 
 struct Request {
@@ -28,8 +34,8 @@ struct Request {
   std::optional<std::string> content_type;
   std::string accept;
   std::string body;
-  std::optional<Peer> peer;
   bool chunked = false;  // no Content-Length: an empty body is then an error (libnetwork.md 3.1)
+  std::optional<Peer> peer;  // who asks
 };
 
 struct Response {

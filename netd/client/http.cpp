@@ -1,18 +1,13 @@
 #include "netd/client/http.h"
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
-#include <system_error>
+#include <utility>
+
+#include "netd/client/connection.h"
 
 namespace netd::client {
 namespace {
@@ -23,21 +18,11 @@ using Parser = http::response_parser<http::string_body>;
 constexpr std::size_t header_limit_bytes = 64 * 1024;
 constexpr std::uint64_t body_limit_bytes = 256ull * 1024 * 1024;
 
-std::string errno_text(int error) {
-  return std::system_category().message(error);
-}
-
-std::string path_of(const std::string& host) {
-  std::string path = host;
-  if (path.starts_with("unix://")) path.erase(0, 7);
-  if (!path.starts_with('/'))
-    throw std::invalid_argument(
-        fmt::format("daemon address \"{}\": use unix:///path/to/netd.sock", host));
-  if (path.size() >= sizeof(sockaddr_un::sun_path))
-    throw std::invalid_argument(
-        fmt::format("daemon address \"{}\": a socket's path has at most {} bytes", host,
-                    sizeof(sockaddr_un::sun_path) - 1));
-  return path;
+/// RFC 9110 7.2
+std::string host_header(const Address& address) {
+  if (address.is_unix()) return "netd";
+  const bool is_v6 = address.name.find(':') != std::string::npos;
+  return (is_v6 ? "[" + address.name + "]:" : address.name + ":") + address.port;
 }
 
 /// Feeds bytes to the parser one at a time of what it can use; what is left over stays in
@@ -110,45 +95,28 @@ std::string encode(std::string_view text) {
   return encoded;
 }
 
+Client::Client(ClientOptions options)
+    : options_(std::move(options)),
+      address_(parse_address(options_.host)),
+      tls_(options_.tls ? read_tls(*options_.tls) : nullptr) {}
+
 Client::Client(std::string host, std::chrono::milliseconds deadline)
-    : host_(std::move(host)), path_(path_of(host_)), deadline_(deadline) {}
+    : Client(ClientOptions{
+          .host = std::move(host), .deadline = deadline, .tls = std::nullopt, .headers = {}}) {}
 
-Client::~Client() {
-  disconnect();
-}
+Client::~Client() = default;
 
-void Client::disconnect() {
-  if (socket_ >= 0) close(socket_);
-  socket_ = -1;
-}
-
-/// A kept connection that is readable has been closed by the daemon (nothing was asked on it).
-bool Client::is_reusable() const {
-  if (socket_ < 0) return false;
-  pollfd waiting{socket_, POLLIN, 0};
-  return poll(&waiting, 1, 0) == 0;
-}
-
-void Client::connect() {
-  disconnect();
-  socket_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (socket_ < 0) throw std::system_error(errno, std::system_category(), "open a socket");
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::copy(path_.begin(), path_.end(), address.sun_path);
-  if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
-  const int error = errno;
-  disconnect();
-  throw NoDaemon(
-      fmt::format("cannot connect to netd at {}: {}. Is the daemon running? "
-                  "-H or NETD_HOST picks another address",
-                  host_, errno_text(error)));
+void Client::connect(TimePoint until) {
+  connection_.reset();  // before the new one: its end makes room
+  connection_ = std::make_unique<Connection>(address_, options_.host, tls_, until);
 }
 
 void Client::send_request(std::string_view method, std::string_view target,
-                          const nlohmann::json* body, Clock::time_point until) {
-  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: netd\r\nUser-Agent: netd-client/{}\r\n",
-                                 method, target, NETD_VERSION);
+                          const nlohmann::json* body, TimePoint until) {
+  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: netd-client/{}\r\n",
+                                 method, target, host_header(address_), NETD_VERSION);
+  for (const auto& [name, value] : options_.headers)
+    text += fmt::format("{}: {}\r\n", name, value);
   if (body) {
     const std::string content =
         body->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -157,49 +125,13 @@ void Client::send_request(std::string_view method, std::string_view target,
   } else {
     text += "Content-Length: 0\r\n\r\n";
   }
-  for (std::string_view rest = text; !rest.empty();) {
-    const ssize_t sent = send(socket_, rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) {
-      rest.remove_prefix(static_cast<std::size_t>(sent));
-      continue;
-    }
-    // A daemon that answers before it has read the body (413) stops reading: its answer counts.
-    if (errno == EPIPE || errno == ECONNRESET) return;
-    if (errno != EAGAIN && errno != EINTR)
-      throw std::system_error(errno, std::system_category(), "send the request to " + host_);
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
-    if (left.count() <= 0)
-      throw std::runtime_error(fmt::format("{} took no request within its deadline", host_));
-    pollfd waiting{socket_, POLLOUT, 0};
-    poll(&waiting, 1, static_cast<int>(left.count()));
-  }
-}
-
-/// Returns 0 at the end of the connection. Without `until` it waits for as long as it takes.
-std::size_t Client::receive(char* buffer, std::size_t size, const Clock::time_point* until) {
-  for (;;) {
-    const ssize_t received = recv(socket_, buffer, size, MSG_DONTWAIT);
-    if (received >= 0) return static_cast<std::size_t>(received);
-    if (errno == ECONNRESET) return 0;
-    if (errno != EAGAIN && errno != EINTR)
-      throw std::system_error(errno, std::system_category(), "read the answer of " + host_);
-    int wait_ms = -1;
-    if (until) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*until - Clock::now());
-      if (left.count() <= 0)
-        throw std::runtime_error(
-            fmt::format("{} did not answer within {} s", host_, deadline_.count() / 1000.0));
-      wait_ms = static_cast<int>(left.count());
-    }
-    pollfd waiting{socket_, POLLIN, 0};
-    poll(&waiting, 1, wait_ms);
-  }
+  connection_->send(text, until);
 }
 
 Response Client::request(std::string_view method, std::string_view target,
                          const nlohmann::json* body) {
-  const auto until = Clock::now() + deadline_;
-  if (!is_reusable()) connect();
+  const auto until = Clock::now() + options_.deadline;
+  if (!connection_ || !connection_->is_quiet()) connect(until);
   try {
     send_request(method, target, body, until);
     Parser parser;
@@ -210,28 +142,29 @@ Response Client::request(std::string_view method, std::string_view target,
     std::string pending;
     char buffer[16 * 1024];
     while (!parser.is_done()) {
-      const std::size_t received = receive(buffer, sizeof buffer, &until);
+      const std::size_t received = connection_->receive(buffer, sizeof buffer, &until);
       boost::system::error_code ignored;
       if (received == 0 && parser.got_some()) parser.put_eof(ignored);
       if (received == 0 && !parser.is_done())
-        throw std::runtime_error(host_ + " closed the connection before its answer was complete");
+        throw std::runtime_error(options_.host +
+                                 " closed the connection before its answer was complete");
       pending.append(buffer, received);
       feed(parser, pending);
     }
     Response response = head_of(parser);
     response.body = std::move(parser.get().body());
-    if (!parser.keep_alive()) disconnect();
+    if (!parser.keep_alive()) connection_.reset();
     return response;
   } catch (...) {
-    disconnect();
+    connection_.reset();
     throw;
   }
 }
 
 Response Client::stream(std::string_view target,
                         const std::function<bool(std::string_view)>& on_line) {
-  const auto until = Clock::now() + deadline_;
-  connect();
+  const auto until = Clock::now() + options_.deadline;
+  connect(until);
   send_request("GET", target, nullptr, until);
   Parser parser;
   parser.header_limit(header_limit_bytes);
@@ -242,7 +175,8 @@ Response Client::stream(std::string_view target,
   bool wanted = true;
   while (wanted && !parser.is_done()) {
     const bool streaming = parser.is_header_done() && parser.get().result() == http::status::ok;
-    const std::size_t received = receive(buffer, sizeof buffer, streaming ? nullptr : &until);
+    const std::size_t received =
+        connection_->receive(buffer, sizeof buffer, streaming ? nullptr : &until);
     if (received == 0) break;
     pending.append(buffer, received);
     feed(parser, pending);
@@ -251,9 +185,10 @@ Response Client::stream(std::string_view target,
     if (parser.is_header_done() && parser.get().result() == http::status::ok)
       wanted = hand_lines(parser.get().body(), on_line);
   }
-  disconnect();
+  connection_.reset();
   if (!parser.is_header_done())
-    throw std::runtime_error(host_ + " closed the connection before its answer was complete");
+    throw std::runtime_error(options_.host +
+                             " closed the connection before its answer was complete");
   Response response = head_of(parser);
   if (!response.ok()) response.body = std::move(parser.get().body());
   return response;

@@ -1,20 +1,30 @@
-// HTTP/1.1 to netd's API socket, synchronous: what netctl, hooks and tests speak through.
+// HTTP/1.1 to netd's API, to plugins and to engines, synchronous: over a unix socket, TCP or TLS.
 // One Client is used by one thread at a time; it keeps its connection open between requests.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
+
+#include "netd/client/address.h"
+
+struct ssl_ctx_st;
 
 namespace netd::client {
 
 inline constexpr std::string_view default_host = "unix:///run/netd/netd.sock";
 
-/// Nobody listens at the address; `what()` names it and says what to do. netctl exits with 3.
+/// No connection came about: nobody listens, the deadline passed before, or one side does not
+/// accept the other's certificate. Nothing that was asked has been looked at. `what()` names the
+/// address and says what to do. netctl exits with 3.
 struct NoDaemon : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -34,10 +44,31 @@ struct Response {
 /// Percent-encodes one path segment or query value (RFC 3986 2.3: unreserved characters stay).
 std::string encode(std::string_view text);
 
+/// Files in PEM. TLS 1.2 and 1.3.
+struct TlsOptions {
+  std::string ca_file;    // whose certificates are believed; empty = the system's
+  std::string cert_file;  // ours, with its chain; empty = we show none
+  std::string key_file;
+  bool verify = true;  // the other's certificate, and that it is for the host's name or IP address
+};
+
+struct ClientOptions {
+  std::string host = std::string(default_host);
+  /// Bounds each request as a whole, connecting and handshake included (not the look-up of a name:
+  /// the system's resolver has its own); for a stream, the time until its head arrives.
+  std::chrono::milliseconds deadline = std::chrono::seconds(120);
+  std::optional<TlsOptions> tls;                             // empty = plain
+  std::vector<std::pair<std::string, std::string>> headers;  // sent with each request
+};
+
+class Connection;
+
 class Client {
  public:
-  /// `host` is "unix:///path" or an absolute path; throws std::invalid_argument for anything else.
-  /// `deadline` bounds each request as a whole; for a stream, the time until its head arrives.
+  /// `host` is "unix:///path", an absolute path, or "tcp://name:port" ("tcp://[::1]:2376").
+  /// Connects at the first request. Throws std::invalid_argument for another host, and for a file
+  /// that can't be used.
+  explicit Client(ClientOptions options);
   explicit Client(std::string host = std::string(default_host),
                   std::chrono::milliseconds deadline = std::chrono::seconds(120));
   ~Client();
@@ -45,8 +76,9 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   /// `target` is path and query, already encoded: "/networks/shop?verbose=true".
-  /// Any status is an answer, not an error. Throws NoDaemon, or std::runtime_error when the daemon
-  /// goes away or the deadline passes before the answer is complete.
+  /// Any status is an answer, not an error. Throws NoDaemon when no connection came about; another
+  /// std::runtime_error when the request was sent, and the daemon goes away or the deadline passes
+  /// before the answer is complete: whether it did what was asked is then not known.
   Response request(std::string_view method, std::string_view target,
                    const nlohmann::json* body = nullptr);
 
@@ -55,21 +87,18 @@ class Client {
   /// an empty body; an answer other than 200 comes back whole and calls nothing.
   Response stream(std::string_view target, const std::function<bool(std::string_view)>& on_line);
 
-  const std::string& host() const { return host_; }
+  const std::string& host() const { return options_.host; }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  void connect();
-  void disconnect();
-  bool is_reusable() const;
+  using TimePoint = std::chrono::steady_clock::time_point;
+  void connect(TimePoint until);
   void send_request(std::string_view method, std::string_view target, const nlohmann::json* body,
-                    Clock::time_point until);
-  std::size_t receive(char* buffer, std::size_t size, const Clock::time_point* until);
+                    TimePoint until);
 
-  std::string host_;
-  std::string path_;
-  std::chrono::milliseconds deadline_;
-  int socket_ = -1;
+  ClientOptions options_;
+  Address address_;
+  std::shared_ptr<ssl_ctx_st> tls_;
+  std::unique_ptr<Connection> connection_;
 };
 
 }  // namespace netd::client
