@@ -1,23 +1,20 @@
 #include "netd/api/server.h"
 
-#include <fmt/format.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cerrno>
 #include <exception>
 #include <set>
-#include <system_error>
+#include <string_view>
 #include <utility>
 
+#include "netd/api/listen.h"
 #include "netd/api/session.h"
 #include "netd/log.h"
 
@@ -28,46 +25,9 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 
-constexpr int backlog = 4096;
 // Connections over the limit that are being told so; above, they are closed without a word.
 constexpr std::size_t most_turned_away = 64;
 constexpr std::chrono::milliseconds pause_without_descriptors{100};
-
-[[noreturn]] void fail(const std::string& what) {
-  throw std::system_error(errno, std::system_category(), what);
-}
-
-/// A bound, not yet listening socket; mode and group are set before anybody can connect.
-int bind_unix(const std::string& path, mode_t mode, gid_t group) {
-  const std::string what = fmt::format("listen at unix://{}", path);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    fail(what);
-  }
-  std::copy(path.begin(), path.end(), address.sun_path);
-  struct stat status {};
-  if (lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) unlink(path.c_str());
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) fail(what);
-  const bool done = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-                    chown(path.c_str(), static_cast<uid_t>(-1), group) == 0 &&
-                    chmod(path.c_str(), mode) == 0 && listen(fd, backlog) == 0;
-  if (done) return fd;
-  const int error = errno;
-  close(fd);
-  errno = error;
-  fail(what);
-}
-
-int family_of(int fd) {
-  int family = 0;
-  socklen_t size = sizeof family;
-  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0)
-    fail(fmt::format("serve descriptor {}", fd));
-  return family;
-}
 
 void log_end(std::string_view what, const std::exception_ptr& failure) {
   if (!failure) return;
@@ -87,9 +47,13 @@ struct Server::State : std::enable_shared_from_this<State> {
         shared(std::make_shared<SessionShared>(SessionShared{
             context.get_executor(), control.get_executor(), std::move(handler), server_limits})) {}
 
-  void listen(int fd);
-  asio::awaitable<void> accept(std::shared_ptr<State> self, std::shared_ptr<Acceptor> acceptor);
-  void welcome(Socket socket);
+  void listen(int fd, TlsContext tls);
+  asio::awaitable<void> accept(std::shared_ptr<State> self, std::shared_ptr<Acceptor> acceptor,
+                               TlsContext tls);
+  void welcome(Socket socket, const TlsContext& tls);
+  void turn_away_or_drop(const std::shared_ptr<Connection>& connection);
+  asio::awaitable<void> secure_and_serve(std::shared_ptr<State> self,
+                                         std::shared_ptr<Connection> connection);
   void close_all();
 
   asio::io_context& io;
@@ -98,19 +62,20 @@ struct Server::State : std::enable_shared_from_this<State> {
   std::vector<std::string> paths;
   std::set<std::shared_ptr<Connection>> open;
   std::size_t turned_away = 0;
+  std::size_t handshakes = 0;
   bool stopped = false;
 };
 
-void Server::State::listen(int fd) {
+void Server::State::listen(int fd, TlsContext tls) {
   const asio::generic::stream_protocol protocol(family_of(fd), 0);
   auto acceptor = std::make_shared<Acceptor>(io, protocol, fd);
   acceptors.push_back(acceptor);
-  asio::co_spawn(io, accept(shared_from_this(), acceptor),
+  asio::co_spawn(io, accept(shared_from_this(), acceptor, std::move(tls)),
                  [](std::exception_ptr failure) { log_end("accept", failure); });
 }
 
 asio::awaitable<void> Server::State::accept(std::shared_ptr<State> self,
-                                            std::shared_ptr<Acceptor> acceptor) {
+                                            std::shared_ptr<Acceptor> acceptor, TlsContext tls) {
   while (!self->stopped) {
     Socket socket(self->io);
     error_code error;
@@ -118,7 +83,7 @@ asio::awaitable<void> Server::State::accept(std::shared_ptr<State> self,
     co_await acceptor->async_accept(socket, token);
     if (!acceptor->is_open()) co_return;
     if (!error) {
-      self->welcome(std::move(socket));
+      self->welcome(std::move(socket), tls);
     } else {
       // EMFILE and the like: the next one would fail as well, until connections have ended.
       log::warn("API connection not accepted, trying again", {{"error", error.message()}});
@@ -128,24 +93,40 @@ asio::awaitable<void> Server::State::accept(std::shared_ptr<State> self,
   }
 }
 
-void Server::State::welcome(Socket socket) {
-  auto connection = std::make_shared<Connection>(std::move(socket));
-  if (open.size() >= shared->limits.connections) {
-    if (turned_away >= most_turned_away) return;
-    ++turned_away;
-    asio::co_spawn(io, turn_away(shared, connection),
-                   [self = shared_from_this()](std::exception_ptr failure) {
-                     --self->turned_away;
-                     log_end("turn away", failure);
-                   });
-    return;
-  }
+void Server::State::turn_away_or_drop(const std::shared_ptr<Connection>& connection) {
+  // A TLS client could read the answer only after a handshake, which is the work to be saved.
+  if (connection->tls() || turned_away >= most_turned_away) return;
+  ++turned_away;
+  asio::co_spawn(io, turn_away(shared, connection),
+                 [self = shared_from_this()](std::exception_ptr failure) {
+                   --self->turned_away;
+                   log_end("turn away", failure);
+                 });
+}
+
+void Server::State::welcome(Socket socket, const TlsContext& tls) {
+  auto connection = std::make_shared<Connection>(std::move(socket), tls);
+  // Who has shown no certificate may not keep those out who can.
+  const bool full =
+      open.size() >= shared->limits.connections || (tls && handshakes >= shared->limits.handshakes);
+  if (full) return turn_away_or_drop(connection);
   open.insert(connection);
-  asio::co_spawn(io, serve(shared, connection),
+  asio::co_spawn(io, secure_and_serve(shared_from_this(), connection),
                  [self = shared_from_this(), connection](std::exception_ptr failure) {
                    self->open.erase(connection);
                    log_end("serve", failure);
                  });
+}
+
+asio::awaitable<void> Server::State::secure_and_serve(std::shared_ptr<State> self,
+                                                      std::shared_ptr<Connection> connection) {
+  if (connection->tls()) {
+    ++self->handshakes;
+    const std::shared_ptr<void> done(nullptr, [self](void*) { --self->handshakes; });
+    const bool secured = co_await secure(self->shared, connection);
+    if (!secured) co_return;
+  }
+  co_await serve(self->shared, connection);
 }
 
 void Server::State::close_all() {
@@ -168,12 +149,21 @@ Server::~Server() {
 }
 
 void Server::listen_unix(const std::string& path, mode_t mode, gid_t group) {
-  state_->listen(bind_unix(path, mode, group));
+  state_->listen(listen_at_path(path, mode, group), {});
   state_->paths.push_back(path);
 }
 
-void Server::adopt(int listening_fd) {
-  state_->listen(listening_fd);
+std::uint16_t Server::listen_tcp(const std::string& address, std::uint16_t port, TlsContext tls) {
+  const int fd = listen_at_address(address, port);
+  state_->listen(fd, std::move(tls));
+  sockaddr_in6 bound{};  // sin6_port is where sin_port is
+  socklen_t size = sizeof bound;
+  getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size);
+  return ntohs(bound.sin6_port);
+}
+
+void Server::adopt(int listening_fd, TlsContext tls) {
+  state_->listen(listening_fd, std::move(tls));
 }
 
 void Server::stop() {

@@ -7,11 +7,13 @@
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "netd/api/message.h"
+#include "netd/api/tls.h"
 
 namespace netd::api {
 
@@ -19,7 +21,9 @@ namespace netd::api {
 struct ServerLimits {
   std::size_t header_bytes = 8 * 1024;   // 431 above
   std::size_t body_bytes = 1024 * 1024;  // 413 above
-  std::size_t connections = 4096;        // 503 above
+  std::size_t connections = 4096;        // 503 above (TLS: closed)
+  std::size_t handshakes = 256;          // TLS connections that have yet to show who they are
+  std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);  // closed
   std::chrono::milliseconds request_timeout =
       std::chrono::seconds(30);                                        // head and body: 408, closed
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(120);  // between requests: closed
@@ -40,9 +44,12 @@ class Server {
   /// Listens at `path` with `mode` (and the group, unless it is -1); a socket file that is there is
   /// replaced, and removed again by stop(). Throws std::system_error "listen at unix://PATH: …".
   void listen_unix(const std::string& path, mode_t mode, gid_t group = static_cast<gid_t>(-1));
+  /// Listens at an IP address; clients speak TLS when `tls` is set. Returns the port, which is
+  /// chosen by the kernel for 0. Throws std::system_error "listen at tcp://ADDRESS:PORT: …".
+  std::uint16_t listen_tcp(const std::string& address, std::uint16_t port, TlsContext tls);
   /// Serves a listening socket (unix or TCP) that somebody else opened (sd_listen_fds(3)); takes
   /// ownership of `listening_fd`. Throws std::system_error.
-  void adopt(int listening_fd);
+  void adopt(int listening_fd, TlsContext tls = {});
 
   /// Accepts nothing more and closes all connections; requests being answered are still carried
   /// out. Thread-safe; the closing itself happens on the io thread.

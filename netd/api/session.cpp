@@ -1,7 +1,5 @@
 #include "netd/api/session.h"
 
-#include <sys/socket.h>
-
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -13,6 +11,9 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+
+#include "netd/api/listen.h"
+#include "netd/log.h"
 
 namespace netd::api {
 namespace {
@@ -50,15 +51,6 @@ auto answer_on_control(const std::shared_ptr<SessionShared>& shared, const Reque
     asio::post(state->control, std::move(carry_out));
   };
   return asio::async_initiate<Token, void(Response)>(std::move(initiate), token, shared, &request);
-}
-
-std::optional<Peer> peer_of(Socket& socket) {
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
-      credentials.uid == static_cast<uid_t>(-1))
-    return std::nullopt;
-  return Peer{credentials.pid, credentials.uid, credentials.gid};
 }
 
 Request to_request(Parser& parser) {
@@ -115,9 +107,9 @@ awaitable<bool> write_answer(std::shared_ptr<SessionShared> shared,
   auto token = asio::redirect_error(asio::use_awaitable, error);
   connection->set_deadline(shared->limits.write_timeout, Connection::Direction::both);
   if (head_only)
-    co_await http::async_write_header(connection->socket(), serializer, token);
+    co_await http::async_write_header(connection->stream(), serializer, token);
   else
-    co_await http::async_write(connection->socket(), serializer, token);
+    co_await http::async_write(connection->stream(), serializer, token);
   connection->clear_deadline();
   co_return !error;
 }
@@ -129,7 +121,7 @@ awaitable<bool> write_text(std::shared_ptr<SessionShared> shared,
   auto token = asio::redirect_error(asio::use_awaitable, error);
   const auto bytes = asio::buffer(text);
   connection->set_deadline(shared->limits.write_timeout, Connection::Direction::both);
-  co_await asio::async_write(connection->socket(), bytes, token);
+  co_await asio::async_write(connection->stream(), bytes, token);
   connection->clear_deadline();
   co_return !error;
 }
@@ -185,7 +177,7 @@ void watch(const std::shared_ptr<SessionShared>& shared,
       if (const auto open = weak.lock()) open->signal().cancel();
     });
   });
-  connection->socket().async_wait(Socket::wait_read, [weak](const error_code& error) {
+  connection->stream().socket().async_wait(Socket::wait_read, [weak](const error_code& error) {
     const auto open = weak.lock();
     if (open && error != asio::error::operation_aborted) open->shut_down();
   });
@@ -205,16 +197,28 @@ awaitable<void> write_stream(std::shared_ptr<SessionShared> shared,
   lines->set_wake({});
 }
 
+/// TLS's own end, so that the client knows that nothing was cut off (RFC 8446 6.1).
+awaitable<void> end_tls(std::shared_ptr<Connection> connection) {
+  Stream::Tls* tls = connection->stream().tls();
+  if (!tls || connection->is_shut_down()) co_return;
+  error_code error;
+  auto token = asio::redirect_error(asio::use_awaitable, error);
+  connection->set_deadline(linger_time, Connection::Direction::both);
+  co_await tls->async_shutdown(token);
+  connection->clear_deadline();
+}
+
 /// Reads and drops what the client still sends, within bounds.
 awaitable<void> linger(std::shared_ptr<Connection> connection) {
   error_code error;
-  connection->socket().shutdown(Socket::shutdown_send, error);
+  Socket& socket = connection->stream().socket();
+  socket.shutdown(Socket::shutdown_send, error);
   connection->set_deadline(linger_time, Connection::Direction::both);
   auto token = asio::redirect_error(asio::use_awaitable, error);
   std::vector<char> waste(read_bytes);
   const auto bytes = asio::buffer(waste);
   for (std::size_t dropped = 0; !error && dropped < linger_bytes;) {
-    const std::size_t read = co_await connection->socket().async_read_some(bytes, token);
+    const std::size_t read = co_await socket.async_read_some(bytes, token);
     dropped += read;
   }
   connection->clear_deadline();
@@ -228,7 +232,7 @@ awaitable<bool> await_request(std::shared_ptr<Connection> connection, Buffer& bu
   auto token = asio::redirect_error(asio::use_awaitable, error);
   connection->set_deadline(timeout, Connection::Direction::reading);
   const auto space = buffer.prepare(read_bytes);
-  const std::size_t read = co_await connection->socket().async_read_some(space, token);
+  const std::size_t read = co_await connection->stream().async_read_some(space, token);
   buffer.commit(read);
   connection->clear_deadline();
   co_return !error;
@@ -241,16 +245,16 @@ awaitable<error_code> read_request(std::shared_ptr<SessionShared> shared,
   error_code error;
   auto token = asio::redirect_error(asio::use_awaitable, error);
   connection->set_deadline(shared->limits.request_timeout, Connection::Direction::reading);
-  co_await http::async_read_header(connection->socket(), buffer, parser, token);
+  co_await http::async_read_header(connection->stream(), buffer, parser, token);
   if (error) co_return error;
   const bool expects =
       boost::beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done();
   if (expects) {
     const auto bytes = asio::buffer(continue_text);
-    co_await asio::async_write(connection->socket(), bytes, token);
+    co_await asio::async_write(connection->stream(), bytes, token);
     if (error) co_return error;
   }
-  co_await http::async_read(connection->socket(), buffer, parser, token);
+  co_await http::async_read(connection->stream(), buffer, parser, token);
   connection->clear_deadline();
   co_return error;
 }
@@ -259,7 +263,9 @@ awaitable<void> refuse(std::shared_ptr<SessionShared> shared,
                        std::shared_ptr<Connection> connection, Response response) {
   auto message = to_message(std::move(response), 11, false);
   const bool written = co_await write_answer(shared, connection, message, false);
-  if (written) co_await linger(connection);
+  if (!written) co_return;
+  co_await end_tls(connection);
+  co_await linger(connection);
 }
 
 /// One request and its answer; false when the connection has to end.
@@ -290,13 +296,32 @@ awaitable<bool> exchange(std::shared_ptr<SessionShared> shared,
   co_return written&& keep_alive;
 }
 
+/// TLS begins with a record of type handshake (22, RFC 8446 5.1), HTTP with a method in capitals.
+awaitable<bool> speaks_plain_http(std::shared_ptr<Connection> connection) {
+  char first = 0;
+  const auto byte = asio::buffer(&first, 1);
+  error_code error;
+  auto token = asio::redirect_error(asio::use_awaitable, error);
+  co_await connection->stream().socket().async_receive(byte, asio::socket_base::message_peek,
+                                                       token);
+  co_return !error && first >= 'A' && first <= 'Z';
+}
+
+/// What was wrong with the client's certificate, or with the handshake.
+std::string refusal_text(Stream::Tls& tls, const error_code& error) {
+  const long verified = SSL_get_verify_result(tls.native_handle());
+  if (verified == X509_V_OK) return error.message();
+  return std::string("its certificate: ") + X509_verify_cert_error_string(verified);
+}
+
 }  // namespace
 
-Connection::Connection(Socket socket)
-    : socket_(std::move(socket)),
-      peer_(peer_of(socket_)),
-      deadline_(socket_.get_executor()),
-      signal_(socket_.get_executor()) {}
+Connection::Connection(Socket socket, TlsContext tls)
+    : stream_(std::move(socket)),
+      tls_(std::move(tls)),
+      peer_(peer_of(stream_.socket().native_handle())),
+      deadline_(stream_.get_executor()),
+      signal_(stream_.get_executor()) {}
 
 void Connection::set_deadline(std::chrono::milliseconds after, Direction direction) {
   deadline_.expires_after(after);
@@ -307,7 +332,7 @@ void Connection::set_deadline(std::chrono::milliseconds after, Direction directi
     // Not cancel(): that would miss an operation that is just between two reads.
     self->expired_ = true;
     error_code ignored;
-    self->socket_.shutdown(
+    self->stream_.socket().shutdown(
         direction == Direction::both ? Socket::shutdown_both : Socket::shutdown_receive, ignored);
   });
 }
@@ -320,8 +345,37 @@ void Connection::clear_deadline() {
 void Connection::shut_down() {
   shut_down_ = true;
   error_code ignored;
-  socket_.shutdown(Socket::shutdown_both, ignored);
+  stream_.socket().shutdown(Socket::shutdown_both, ignored);
   signal_.cancel();
+}
+
+awaitable<bool> secure(std::shared_ptr<SessionShared> shared,
+                       std::shared_ptr<Connection> connection) {
+  connection->set_deadline(shared->limits.handshake_timeout, Connection::Direction::both);
+  const bool plain = co_await speaks_plain_http(connection);
+  if (plain) {
+    Response answer = error_response(400, "client sent an HTTP request to an HTTPS server");
+    co_await refuse(shared, connection, std::move(answer));
+    co_return false;
+  }
+  connection->stream().start_tls(connection->tls());
+  error_code error;
+  auto token = asio::redirect_error(asio::use_awaitable, error);
+  Stream::Tls& tls = *connection->stream().tls();
+  co_await tls.async_handshake(asio::ssl::stream_base::server, token);
+  connection->clear_deadline();
+  if (error) {
+    const std::string reason =
+        connection->has_expired() ? "it took too long" : refusal_text(tls, error);
+    log::info("API client refused, TLS",
+              {{"address", connection->peer().address}, {"reason", reason}});
+    // So that the client gets to read the alert that says why.
+    if (!connection->has_expired()) co_await linger(connection);
+    co_return false;
+  }
+  const X509* certificate = SSL_get0_peer_certificate(tls.native_handle());
+  if (certificate) connection->peer().certificate = common_name(certificate);
+  co_return true;
 }
 
 awaitable<void> serve(std::shared_ptr<SessionShared> shared,
@@ -333,6 +387,7 @@ awaitable<void> serve(std::shared_ptr<SessionShared> shared,
     if (goes_on) goes_on = co_await exchange(shared, connection, buffer);
     patience = shared->limits.idle_timeout;
   }
+  co_await end_tls(connection);
 }
 
 awaitable<void> turn_away(std::shared_ptr<SessionShared> shared,

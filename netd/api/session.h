@@ -4,26 +4,25 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <memory>
 
 #include "netd/api/server.h"
+#include "netd/api/stream.h"
 
 namespace netd::api {
-
-/// Unix and TCP alike.
-using Socket = boost::asio::generic::stream_protocol::socket;
 
 /// A connection with its one deadline. Only on the io thread.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  explicit Connection(Socket socket);
+  /// Encrypted when `tls` is set, as soon as secure() has succeeded.
+  Connection(Socket socket, TlsContext tls);
 
-  Socket& socket() { return socket_; }
-  const std::optional<Peer>& peer() const { return peer_; }
+  Stream& stream() { return stream_; }
+  const TlsContext& tls() const { return tls_; }
+  Peer& peer() { return peer_; }
 
   /// What happens when the deadline passes: reading ends as if the client had (so that 408 can
   /// still be written), or both directions do.
@@ -39,8 +38,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool is_shut_down() const { return shut_down_; }
 
  private:
-  Socket socket_;
-  std::optional<Peer> peer_;
+  Stream stream_;
+  TlsContext tls_;
+  Peer peer_;
   boost::asio::steady_timer deadline_;
   boost::asio::steady_timer signal_;
   std::uint64_t generation_ = 0;  // tells a deadline from those set before it
@@ -55,6 +55,11 @@ struct SessionShared {
   Server::Handler handler;
   ServerLimits limits;
 };
+
+/// TLS's beginning: handshake, the client's certificate. False when it failed and the connection
+/// has to end; a client that speaks plain HTTP has then been told.
+boost::asio::awaitable<bool> secure(std::shared_ptr<SessionShared> shared,
+                                    std::shared_ptr<Connection> connection);
 
 /// Serves the connection until it ends.
 boost::asio::awaitable<void> serve(std::shared_ptr<SessionShared> shared,
