@@ -4,10 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
 
+#include "netd/api/tls.h"
 #include "netd/log.h"
 
 namespace netd {
@@ -24,6 +26,11 @@ struct Flags {
   std::optional<std::string> run_dir;
   std::vector<std::string> hosts;
   std::optional<std::string> plugin_dir;
+  bool tlsverify = false;
+  bool insecure_tcp = false;
+  std::optional<std::string> tlscacert;
+  std::optional<std::string> tlscert;
+  std::optional<std::string> tlskey;
   std::optional<std::string> log_level;
   std::optional<std::string> log_format;
 };
@@ -48,12 +55,20 @@ void add_flags(CLI::App& app, Flags& flags) {
       ->type_name("DIR");
   app.add_option("-H,--host", flags.hosts,
                  "Serve the API here; may be repeated (default unix://<run-dir>/netd.sock)")
-      ->type_name("unix://PATH")
+      ->type_name("unix://PATH|tcp://IP:PORT")
       ->allow_extra_args(false);
   app.add_option("--plugin-dir", flags.plugin_dir,
                  "Be a network and IPAM plugin of a container engine: serve netd.sock in this "
                  "directory, for Docker /run/docker/plugins")
       ->type_name("DIR");
+  app.add_flag("--tlsverify", flags.tlsverify,
+               "On TCP: TLS, for clients with a certificate of --tlscacert");
+  app.add_option("--tlscacert", flags.tlscacert, "CA that signs clients' certificates")
+      ->type_name("FILE");
+  app.add_option("--tlscert", flags.tlscert, "netd's certificate")->type_name("FILE");
+  app.add_option("--tlskey", flags.tlskey, "The certificate's key")->type_name("FILE");
+  app.add_flag("--insecure-tcp", flags.insecure_tcp,
+               "On TCP: no TLS; whoever reaches the port rules this host's network");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn or error (default info)")
       ->type_name("LEVEL");
   app.add_option("--log-format", flags.log_format, "text (key=value) or json (default text)")
@@ -63,10 +78,10 @@ void add_flags(CLI::App& app, Flags& flags) {
 
 /// Flags of later versions: refused by name instead of "unknown".
 void add_absent_flags(CLI::App& app, std::vector<std::string>& given) {
-  for (const char* name : {"--insecure-tcp", "--tlsverify", "--insecure-store"})
+  for (const char* name : {"--insecure-store"})
     app.add_flag_callback(name, [&given, name] { given.emplace_back(name); })->group("");
-  for (const char* name : {"--tlscacert", "--tlscert", "--tlskey", "--cluster", "--cluster-prefix",
-                           "--vtep", "--cluster-cacert", "--cluster-cert", "--cluster-key"})
+  for (const char* name : {"--cluster", "--cluster-prefix", "--vtep", "--cluster-cacert",
+                           "--cluster-cert", "--cluster-key"})
     app.add_option_function<std::string>(
            name, [&given, name](const std::string&) { given.emplace_back(name); })
         ->group("");
@@ -113,6 +128,11 @@ void apply_flags(const Flags& flags, Config& config) {
   if (flags.run_dir) config.run_dir = *flags.run_dir;
   if (!flags.hosts.empty()) config.hosts = flags.hosts;
   if (flags.plugin_dir) config.plugin_dir = *flags.plugin_dir;
+  if (flags.tlsverify) config.tlsverify = true;
+  if (flags.insecure_tcp) config.insecure_tcp = true;
+  if (flags.tlscacert) config.tlscacert = *flags.tlscacert;
+  if (flags.tlscert) config.tlscert = *flags.tlscert;
+  if (flags.tlskey) config.tlskey = *flags.tlskey;
   if (flags.log_level) config.log_level = *flags.log_level;
   if (flags.log_format) config.log_format = *flags.log_format;
 }
@@ -123,11 +143,13 @@ void check_directory(const std::string& key, const std::string& value) {
 }
 
 void check_host(const std::string& host) {
-  if (host.starts_with("tcp://"))
-    refuse(fmt::format(
-        "host: {}: tcp is not in this version of netd ({}); use unix:///path, and ssh -L "
-        "to reach it from elsewhere",
-        host, NETD_VERSION));
+  if (host.starts_with(tcp_scheme)) {
+    if (parse_tcp_host(host)) return;
+    refuse(
+        fmt::format("host: {}: give IP address and port, like tcp://192.0.2.1:2376 or "
+                    "tcp://[::]:2376",
+                    host));
+  }
   if (!host.starts_with("unix:///"))
     refuse(fmt::format(
         "host: \"{}\" is not an API address; write it like unix:///run/netd/netd.sock", host));
@@ -135,6 +157,27 @@ void check_host(const std::string& host) {
   if (host.size() - std::string_view("unix://").size() > longest)
     refuse(fmt::format("host: {}: a socket's path has at most {} bytes; choose a shorter one", host,
                        longest));
+}
+
+/// The API is root's power over the network: on TCP it asks for certificates, or the user has said
+/// that it needn't.
+void check_tls(const Config& config) {
+  const auto tcp = std::find_if(config.hosts.begin(), config.hosts.end(),
+                                [](const auto& host) { return host.starts_with(tcp_scheme); });
+  if (config.tlsverify && config.insecure_tcp)
+    refuse("tlsverify, insecure-tcp: they contradict each other; leave one out");
+  if (tcp != config.hosts.end() && !config.tlsverify && !config.insecure_tcp)
+    refuse(
+        fmt::format("host: {}: whoever reaches it would rule this host's network; give tlsverify "
+                    "with tlscacert, tlscert and tlskey, or insecure-tcp if the network before it "
+                    "is trusted",
+                    *tcp));
+  const bool has_files =
+      !config.tlscacert.empty() || !config.tlscert.empty() || !config.tlskey.empty();
+  if (has_files && !config.tlsverify)
+    refuse("tlscacert, tlscert, tlskey: have no effect without tlsverify; give it, too");
+  if (config.tlsverify)
+    api::make_tls({.ca = config.tlscacert, .cert = config.tlscert, .key = config.tlskey});
 }
 
 void check_log(const Config& config) {
@@ -224,10 +267,31 @@ void check(const Config& config) {
   check_log(config);
   for (const std::string& host : config.hosts)
     check_host(host);
+  check_tls(config);
   check_default_network(config);
 }
 
 }  // namespace
+
+std::optional<TcpHost> parse_tcp_host(std::string_view host) {
+  if (!host.starts_with(tcp_scheme)) return std::nullopt;
+  host.remove_prefix(tcp_scheme.size());
+  const std::size_t colon = host.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::string_view digits = host.substr(colon + 1);
+  std::string_view address = host.substr(0, colon);
+  TcpHost result;
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), result.port);
+  if (error != std::errc() || end != digits.data() + digits.size() || result.port == 0)
+    return std::nullopt;
+  const bool bracketed = address.starts_with('[') && address.ends_with(']');
+  if (bracketed) address = address.substr(1, address.size() - 2);
+  const auto parsed = ipam::Address::parse(address);
+  if (!parsed || parsed->is_v4() == bracketed) return std::nullopt;
+  result.address = parsed->to_string();
+  return result;
+}
 
 ParsedConfig parse_config(int argc, const char* const* argv) {
   CLI::App app{

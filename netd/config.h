@@ -2,6 +2,7 @@
 // (shared design: interfaces.md).
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,6 +20,12 @@ struct Config {
   std::string run_dir = "/run/netd";
   std::vector<std::string> hosts;  // API addresses; empty = unix://<run_dir>/netd.sock
   std::string plugin_dir;          // Docker's; empty = netd is no plugin
+  // TCP hosts: TLS with clients' certificates (dockerd's keys), or plain on the user's own risk.
+  bool tlsverify = false;
+  std::string tlscacert;
+  std::string tlscert;
+  std::string tlskey;
+  bool insecure_tcp = false;
   std::string log_level = "info";
   std::string log_format = "text";
 
@@ -55,6 +62,16 @@ struct ParsedConfig {
   std::vector<std::string> warnings;
 };
 ParsedConfig parse_config(int argc, const char* const* argv);
+
+inline constexpr std::string_view tcp_scheme = "tcp://";
+
+/// "192.0.2.1" and 2376 of "tcp://192.0.2.1:2376", "::1" of "tcp://[::1]:2376".
+struct TcpHost {
+  std::string address;
+  std::uint16_t port = 0;
+};
+/// Absent when `host` is no such thing; names are none.
+std::optional<TcpHost> parse_tcp_host(std::string_view host);
 
 /// Reads `json` text over `config`. Unknown keys: warnings come back. Throws std::invalid_argument.
 std::vector<std::string> apply_config_text(std::string_view json, Config& config);

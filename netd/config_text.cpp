@@ -151,6 +151,16 @@ constexpr std::array readers{
              c.hosts = v.is_string() ? std::vector{text(k, v)} : texts(k, v);
            }},
     Reader{"hosts", [](Key k, const Json& v, Config& c) { c.hosts = texts(k, v); }},
+    Reader{"tls",
+           [](Key k, const Json& v, Config&) {
+             // Docker's tls without tlsverify lets everybody in who speaks TLS.
+             if (flag(k, v)) refuse(k, v, "asks no client for a certificate", "use tlsverify");
+           }},
+    Reader{"tlsverify", [](Key k, const Json& v, Config& c) { c.tlsverify = flag(k, v); }},
+    Reader{"tlscacert", [](Key k, const Json& v, Config& c) { c.tlscacert = text(k, v); }},
+    Reader{"tlscert", [](Key k, const Json& v, Config& c) { c.tlscert = text(k, v); }},
+    Reader{"tlskey", [](Key k, const Json& v, Config& c) { c.tlskey = text(k, v); }},
+    Reader{"insecure-tcp", [](Key k, const Json& v, Config& c) { c.insecure_tcp = flag(k, v); }},
     Reader{"log-level",
            [](Key k, const Json& v, Config& c) {
              c.log_level = one_of(k, v, log::is_level, "trace, debug, info, warn, error");
@@ -208,21 +218,9 @@ constexpr std::array idle{
 };
 
 /// Keys of netd and Docker that this version can't honour: ignoring them would be unsafe.
-constexpr std::array absent{"insecure-tcp",
-                            "tls",
-                            "tlsverify",
-                            "tlscacert",
-                            "tlscert",
-                            "tlskey",
-                            "cluster",
-                            "cluster-prefix",
-                            "vtep",
-                            "insecure-store",
-                            "cluster-cacert",
-                            "cluster-cert",
-                            "cluster-key",
-                            "allow-direct-routing",
-                            "bridge-accept-fwmark",
+constexpr std::array absent{"cluster",        "cluster-prefix",       "vtep",
+                            "insecure-store", "cluster-cacert",       "cluster-cert",
+                            "cluster-key",    "allow-direct-routing", "bridge-accept-fwmark",
                             "host-gateway-ip"};
 
 /// Edits (Levenshtein) that make `a` of `b`.

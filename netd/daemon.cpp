@@ -21,6 +21,7 @@
 
 #include "dns/server.h"
 #include "drivers/registry.h"
+#include "netd/api/listen.h"
 #include "netd/api/metrics.h"
 #include "netd/api/router.h"
 #include "netd/api/routes.h"
@@ -132,6 +133,8 @@ class Daemon {
   void log_events();
   void start_controller();
   void listen(const std::vector<int>& passed);
+  void listen_at(const std::string& host);
+  api::TlsContext protection(const std::string& host) const;
   void wait_for_signal();
   void on_signal();
   void stop(int signal);
@@ -214,18 +217,43 @@ void Daemon::start_controller() {
     log::warn("restore: netd goes on without it", {{"problem", problem}});
 }
 
-void Daemon::listen(const std::vector<int>& passed) {
-  for (const int fd : passed)
-    server_.adopt(fd);
-  std::vector<std::string> hosts = config_.hosts;
-  if (hosts.empty() && passed.empty())
-    hosts.push_back(std::string(unix_scheme) + config_.run_dir + "/netd.sock");
-  for (const std::string& host : hosts) {
+/// What a TCP listener speaks; null = plain, which the user asked for and is told about.
+api::TlsContext Daemon::protection(const std::string& host) const {
+  if (config_.tlsverify) return api::make_tls({config_.tlscacert, config_.tlscert, config_.tlskey});
+  if (!config_.insecure_tcp)
+    throw std::runtime_error("listen at " + host +
+                             ": TCP needs tlsverify with its certificates, or insecure-tcp");
+  log::warn(
+      "INSECURE: the API listens on TCP without TLS. Whoever reaches it can change or remove every "
+      "network of this host, see all traffic between containers, and join any of its namespaces",
+      {{"host", host},
+       {"remedy",
+        "--tlsverify with --tlscacert, --tlscert and --tlskey instead of "
+        "--insecure-tcp (docs/api-over-tcp.md)"}});
+  return {};
+}
+
+void Daemon::listen_at(const std::string& host) {
+  if (const auto tcp = parse_tcp_host(host)) {
+    server_.listen_tcp(tcp->address, tcp->port, protection(host));
+  } else {
     const std::string path = host.substr(unix_scheme.size());
     refuse_live_socket(path);
     server_.listen_unix(path, socket_mode, api_group());
-    log::info("API listens", {{"host", host}});
   }
+  log::info("API listens", {{"host", host}});
+}
+
+void Daemon::listen(const std::vector<int>& passed) {
+  for (const int fd : passed)
+    server_.adopt(fd, api::family_of(fd) == AF_UNIX
+                          ? api::TlsContext{}
+                          : protection("descriptor " + std::to_string(fd)));
+  std::vector<std::string> hosts = config_.hosts;
+  if (hosts.empty() && passed.empty())
+    hosts.push_back(std::string(unix_scheme) + config_.run_dir + "/netd.sock");
+  for (const std::string& host : hosts)
+    listen_at(host);
   if (config_.plugin_dir.empty()) return;
   // Engines find a plugin by its socket's name: "-d netd".
   make_directory(config_.plugin_dir, fs::perms::owner_all);

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "drivers/driver.h"
+#include "netd/api/change_log.h"
 #include "netd/api/url.h"
 #include "netd/error.h"
 
@@ -218,12 +219,24 @@ Response Router::dispatch(const Request& request) const {
   const Route* route = find(request.method, path, call.id);
   if (!route && request.method == "HEAD") route = find("GET", path, call.id);
   if (!route) return error_response(404, "page not found");
-  check_version(call.version);
-  if (question != std::string_view::npos) call.query = parse_query(target.substr(question + 1));
-  if (!observer_ || route->operation.empty()) return route->handler(call);
+  const bool changes = request.method != "GET" && request.method != "HEAD";
+  Response response;
+  try {
+    check_version(call.version);
+    if (question != std::string_view::npos) call.query = parse_query(target.substr(question + 1));
+    response = answer(*route, call);
+  } catch (...) {
+    response = translate_exception();
+  }
+  if (changes) log_change({route->operation, call.id, path}, request, response);
+  return response;
+}
+
+Response Router::answer(const Route& route, const Call& call) const {
+  if (!observer_ || route.operation.empty()) return route.handler(call);
   const auto began = std::chrono::steady_clock::now();
-  Response response = route->handler(call);
-  observer_(route->operation,
+  Response response = route.handler(call);
+  observer_(route.operation,
             std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
   return response;
 }

@@ -54,11 +54,13 @@ class Router {
   /// The first route that fits wins: literal paths stand before those with {id}.
   explicit Router(std::vector<Route> routes, Observer observer = {});
 
-  /// Never throws: what a handler throws is translated to {"message": …}.
+  /// Never throws: what a handler throws is translated to {"message": …}. What isn't GET or HEAD
+  /// and has a route is logged with who asked (change_log.h).
   Response handle(const Request& request) const;
 
  private:
   Response dispatch(const Request& request) const;
+  Response answer(const Route& route, const Call& call) const;
   const Route* find(std::string_view method, std::string_view path, std::string& id) const;
 
   std::vector<Route> routes_;

@@ -31,7 +31,9 @@ std::string describe_unknown_command(const CLI::App& application,
   const CLI::App* command = &application;
   for (std::size_t i = 0; i < words.size() && !command->get_subcommands({}).empty(); ++i) {
     const std::string& word = words[i];
-    if (word == "-H" || word == "--host") ++i;
+    if (word == "-H" || word == "--host" || word == "--tlscacert" || word == "--tlscert" ||
+        word == "--tlskey")
+      ++i;
     if (word.starts_with('-')) continue;
     const CLI::App* next = find_subcommand(*command, word);
     if (!next) {
@@ -129,9 +131,18 @@ std::unique_ptr<CLI::App> make_application(Context& context) {
   application->require_subcommand(1);
   application->fallthrough();  // inherited: -H is understood behind the command too
   application->set_version_flag("--version", NETD_VERSION, "Version of netctl");
-  application->add_option("-H,--host", context.host, "The daemon's socket")
+  DaemonAddress& daemon = context.daemon;
+  application->add_option("-H,--host", daemon.host, "The daemon: unix://PATH or tcp://HOST:PORT")
       ->envname("NETD_HOST")
       ->capture_default_str();
+  application->add_flag("--tlsverify", daemon.tls_verify,
+                        "TLS, both sides with certificates (NETD_TLS_VERIFY=1)");
+  application->add_option("--tlscacert", daemon.ca_file, "CA of the daemon's certificate")
+      ->type_name("FILE");
+  application->add_option("--tlscert", daemon.cert_file, "Our certificate")->type_name("FILE");
+  application
+      ->add_option("--tlskey", daemon.key_file, "The certificate's key (all in NETD_CERT_PATH)")
+      ->type_name("FILE");
   add_network_commands(*application, context);
   add_sandbox_commands(*application, context);
   add_observing_commands(*application, context);

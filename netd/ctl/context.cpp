@@ -1,5 +1,6 @@
 #include "netd/ctl/context.h"
 
+#include <cstdlib>
 #include <istream>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -14,8 +15,27 @@ nlohmann::json result_of(const client::Response& response) {
 
 }  // namespace
 
+client::ClientOptions DaemonAddress::options() const {
+  client::ClientOptions options;
+  options.host = host;
+  if (!tls_verify) return options;
+  const char* directory = std::getenv("NETD_CERT_PATH");
+  const auto file = [&](const std::string& given, const char* name) {
+    if (!given.empty()) return given;
+    if (directory && *directory) return std::string(directory) + "/" + name;
+    throw UsageError(std::string("--tlsverify needs ") + name +
+                     ": give --tlscacert, --tlscert and --tlskey, or the directory of ca.pem, "
+                     "cert.pem and key.pem in NETD_CERT_PATH");
+  };
+  options.tls = client::TlsOptions{.ca_file = file(ca_file, "ca.pem"),
+                                   .cert_file = file(cert_file, "cert.pem"),
+                                   .key_file = file(key_file, "key.pem"),
+                                   .verify = true};
+  return options;
+}
+
 client::Client& DaemonApi::client() {
-  if (!client_) client_ = std::make_unique<client::Client>(host_);
+  if (!client_) client_ = std::make_unique<client::Client>(address_.options());
   return *client_;
 }
 

@@ -38,11 +38,24 @@ class Api {
                                   const std::function<bool(std::string_view)>& on_line) = 0;
 };
 
+/// Which daemon, and how it is reached: -H and the docker client's TLS flags, or NETD_HOST,
+/// NETD_TLS_VERIFY and NETD_CERT_PATH.
+struct DaemonAddress {
+  std::string host = std::string(client::default_host);
+  bool tls_verify = false;
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+
+  /// TLS when tls_verify is set: with it come the files, from NETD_CERT_PATH where no flag says.
+  client::ClientOptions options() const;
+};
+
 /// Connects at the first request, so that commands which need no daemon work without one.
 class DaemonApi : public Api {
  public:
-  /// `host` is read at the first request (-H is known only after parsing) and outlives this.
-  explicit DaemonApi(const std::string& host) : host_(host) {}
+  /// `address` is read at the first request (-H is known only after parsing) and outlives this.
+  explicit DaemonApi(const DaemonAddress& address) : address_(address) {}
   client::Response request(std::string_view method, const std::string& target,
                            const nlohmann::json* body) override;
   client::Response stream(const std::string& target,
@@ -51,7 +64,7 @@ class DaemonApi : public Api {
  private:
   client::Client& client();
 
-  const std::string& host_;
+  const DaemonAddress& address_;
   std::unique_ptr<client::Client> client_;
 };
 
@@ -60,7 +73,7 @@ struct Context {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
-  std::string& host;                    // -H, NETD_HOST; DaemonApi reads it
+  DaemonAddress& daemon;                // DaemonApi reads it
   bool colour = false;                  // `out` is a terminal (and NO_COLOR isn't set)
   std::vector<std::string> trailing{};  // what follows the first "--"
   Status status = Status::success;

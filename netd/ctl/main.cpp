@@ -16,14 +16,16 @@ bool wants_colour() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const char* wanted = std::getenv("NETD_HOST");
-  std::string host(wanted && *wanted ? wanted : netd::client::default_host);
-  netd::ctl::DaemonApi api(host);
+  netd::ctl::DaemonAddress daemon;
+  if (const char* host = std::getenv("NETD_HOST"); host && *host) daemon.host = host;
+  const char* verify = std::getenv("NETD_TLS_VERIFY");  // as docker: anything but "" is yes
+  daemon.tls_verify = verify && *verify;
+  netd::ctl::DaemonApi api(daemon);
   netd::ctl::Context context{.api = api,
                              .in = std::cin,
                              .out = std::cout,
                              .err = std::cerr,
-                             .host = host,
+                             .daemon = daemon,
                              .colour = wants_colour()};
   return netd::ctl::run({argv + 1, argv + argc}, context);
 }

@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -206,6 +208,23 @@ TEST_F(Server, ReplacesAndRemovesItsSocketFile) {
   EXPECT_TRUE(ends_with(ask(get_and_close), "GET /a?b "));
   stop();
   EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(Server, ItsSocketFileNeverHasAWiderMode) {
+  start();
+  std::atomic<bool> done = false;
+  std::set<mode_t> seen;
+  std::thread watcher([&] {
+    struct stat status {};
+    while (!done)
+      if (stat(path_.c_str(), &status) == 0) seen.insert(status.st_mode & 0777);
+  });
+  for (int round = 0; round < 200; ++round)
+    server_->listen_unix(path_, 0600);
+  done = true;
+  watcher.join();
+  seen.erase(0);
+  EXPECT_EQ(seen, std::set<mode_t>{0600});
 }
 
 TEST_F(Server, EndsOpenConnectionsWhenItStops) {

@@ -31,8 +31,8 @@ Outcome netctl(FakeApi& api, std::vector<std::string> words, const std::string& 
   std::istringstream in(input);
   std::ostringstream out;
   std::ostringstream err;
-  std::string host = "unix:///run/netd/netd.sock";
-  netd::ctl::Context context{.api = api, .in = in, .out = out, .err = err, .host = host};
+  netd::ctl::DaemonAddress daemon;
+  netd::ctl::Context context{.api = api, .in = in, .out = out, .err = err, .daemon = daemon};
   const int status = netd::ctl::run(std::move(words), context);
   return {status, out.str(), err.str()};
 }

@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <system_error>
 
 namespace e2e {
@@ -142,14 +143,20 @@ void EndToEnd::make_machine() {
       std::make_unique<NameServer>("/run/netns/outside", outside_name, outside_name_address);
 }
 
-void EndToEnd::start_netd() {
+void EndToEnd::start_netd(const std::vector<std::string>& more) {
   write_file("/run/netd.json", "{}");  // not this machine's
   const Notifications notifications;
+  std::vector<std::string> arguments{"netd",     "--config",    "/run/netd.json", "--state-dir",
+                                     state_dir_, "--log-level", "debug"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
   netd_ = std::make_unique<Process>(
-      std::vector<std::string>{"netd", "--config", "/run/netd.json", "--state-dir", state_dir_,
-                               "--log-level", "debug"},
-      std::vector<std::string>{std::string("NOTIFY_SOCKET=") + notify_path}, log_path);
+      arguments, std::vector<std::string>{std::string("NOTIFY_SOCKET=") + notify_path}, log_path);
   ASSERT_TRUE(notifications.wait_for("READY=1", seconds(20))) << "netd is not ready";
+}
+
+std::string EndToEnd::netd_log() {
+  std::ifstream log(log_path);
+  return {std::istreambuf_iterator<char>(log), {}};
 }
 
 void EndToEnd::stop_netd() {

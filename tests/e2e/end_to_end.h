@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tests/e2e/process.h"
 #include "tests/e2e/servers.h"
@@ -38,8 +39,10 @@ class EndToEnd : public tests::NamespaceTest {
   void TearDown() override;
 
   // --- netd ---
-  /// Starts it and returns when it says READY=1 (sd_notify(3)).
-  void start_netd();
+  /// Starts it, with `more` flags, and returns when it says READY=1 (sd_notify(3)).
+  void start_netd(const std::vector<std::string>& more = {});
+  /// What it has said since the machine was made.
+  static std::string netd_log();
   /// SIGTERM; it has to end within ten seconds with status 0.
   void stop_netd();
   /// kill -9.

@@ -94,8 +94,10 @@ TEST(ConfigText, DockersKeysWithoutMeaningHereAreWarnedAbout) {
 }
 
 TEST(ConfigText, KeysOfLaterVersionsAreRefused) {
-  EXPECT_EQ(refusal_of_text(R"({"tlsverify": true})"),
-            "tlsverify: not in this version of netd (" NETD_VERSION "); take it out");
+  EXPECT_EQ(refusal_of_text(R"({"tls": true})"),
+            "tls: true asks no client for a certificate; use tlsverify");
+  EXPECT_EQ(refusal_of_text(R"({"vtep": "eth0"})"),
+            "vtep: not in this version of netd (" NETD_VERSION "); take it out");
 }
 
 struct Refused {
@@ -244,18 +246,49 @@ TEST_F(ConfigFile, FlagsAreCheckedToo) {
   EXPECT_EQ(refusal({"-H", "http://x"}),
             "host: \"http://x\" is not an API address; write it like unix:///run/netd/netd.sock");
   EXPECT_EQ(refusal({"-H", "tcp://0.0.0.0:2375"}),
-            "host: tcp://0.0.0.0:2375: tcp is not in this version of netd (" NETD_VERSION
-            "); use unix:///path, and ssh -L to reach it from elsewhere");
+            "host: tcp://0.0.0.0:2375: whoever reaches it would rule this host's network; give "
+            "tlsverify with tlscacert, tlscert and tlskey, or insecure-tcp if the network before "
+            "it is trusted");
+  EXPECT_EQ(refusal({"-H", "tcp://localhost:2376"}),
+            "host: tcp://localhost:2376: give IP address and port, like tcp://192.0.2.1:2376 or "
+            "tcp://[::]:2376");
   EXPECT_EQ(refusal({"--log-format", "xml"}),
             "log-format: \"xml\" is unknown; choose text or json");
+}
+
+TEST_F(ConfigFile, TlsNamesWhatIsMissing) {
+  write("{}");
+  EXPECT_EQ(refusal({"--tlsverify"}),
+            "tlscacert: missing; tlsverify needs tlscacert, tlscert and tlskey, "
+            "docs/api-over-tcp.md tells how to make it");
+  EXPECT_EQ(refusal({"--tlsverify", "--tlscacert", "ca.pem"}),
+            "tlscacert: ca.pem: is not an absolute path; begin it with /");
+  EXPECT_EQ(refusal({"--tlsverify", "--tlscacert", "/nonexistent/ca.pem"}),
+            "tlscacert: /nonexistent/ca.pem: No such file or directory; name the PEM file that is "
+            "there, docs/api-over-tcp.md tells how to make it");
+  EXPECT_EQ(refusal({"--tlscert", "/x"}),
+            "tlscacert, tlscert, tlskey: have no effect without tlsverify; give it, too");
+  EXPECT_EQ(refusal({"--tlsverify", "--insecure-tcp"}),
+            "tlsverify, insecure-tcp: they contradict each other; leave one out");
+}
+
+TEST(Config, ReadsTcpHosts) {
+  const auto v6 = parse_tcp_host("tcp://[::1]:2376");
+  ASSERT_TRUE(v6);
+  EXPECT_EQ(v6->address, "::1");
+  EXPECT_EQ(v6->port, 2376);
+  EXPECT_TRUE(parse_tcp_host("tcp://192.0.2.1:1"));
+  for (const char* bad : {"tcp://192.0.2.1", "tcp://::1:2376", "tcp://[192.0.2.1]:1", "tcp://:2376",
+                          "tcp://192.0.2.1:0", "tcp://192.0.2.1:65536", "tcp://192.0.2.1:2x"})
+    EXPECT_FALSE(parse_tcp_host(bad)) << bad;
 }
 
 TEST_F(ConfigFile, FlagsOfLaterVersionsAreRefusedByName) {
   write("{}");
   EXPECT_EQ(refusal({"--cluster", "etcd://10.0.0.1:2379"}),
             "--cluster: not in this version of netd (" NETD_VERSION "); leave it out");
-  EXPECT_EQ(refusal({"--tlsverify"}),
-            "--tlsverify: not in this version of netd (" NETD_VERSION "); leave it out");
+  EXPECT_EQ(refusal({"--vtep", "eth0"}),
+            "--vtep: not in this version of netd (" NETD_VERSION "); leave it out");
 }
 
 TEST_F(ConfigFile, AnUnknownFlagEndsWithStatus2) {
