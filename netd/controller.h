@@ -58,6 +58,17 @@ struct SystemInfo {
   std::size_t dying_links = 0;
 };
 
+/// Something that `netctl doctor` tells. `severity` "missing": netd made it, and it is not there;
+/// "note": nothing is broken.
+struct Finding {
+  std::string severity;
+  std::string object;
+  std::string network;
+  std::string sandbox;
+  std::string what;
+  std::string repair;
+};
+
 class Controller {
  public:
   Controller(const Config& config, Store& store, sandbox::Kernel& kernel,
@@ -107,6 +118,8 @@ class Controller {
   std::string file_of(const std::string& sandbox_id, std::string_view file) const;
 
   SystemInfo info() const;
+  /// Compares records and kernel; changes nothing. Cost grows with the number of endpoints.
+  std::vector<Finding> examine() const;
   /// Removes everything that netd ever made here: sandboxes, networks, the nft table, namespaces,
   /// files. Returns what could not be removed.
   std::vector<std::string> purge();

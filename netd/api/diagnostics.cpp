@@ -66,6 +66,21 @@ Response topology(const Call&, Context& context) {
   return json_response(200, {{"Networks", std::move(networks)}});
 }
 
+Response doctor(const Call&, Context& context) {
+  bool healthy = true;
+  json findings = json::array();
+  for (const Finding& finding : context.controller.examine()) {
+    healthy = healthy && finding.severity == "note";
+    findings.push_back({{"severity", finding.severity},
+                        {"object", finding.object},
+                        {"network", finding.network},
+                        {"sandbox", finding.sandbox},
+                        {"what", finding.what},
+                        {"repair", finding.repair}});
+  }
+  return json_response(200, {{"healthy", healthy}, {"findings", std::move(findings)}});
+}
+
 Response system_info(const Call&, Context& context) {
   const SystemInfo info = context.controller.info();
   return json_response(200, {{"Networks", info.networks},

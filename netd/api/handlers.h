@@ -45,6 +45,9 @@ Response change_ports(const Call& call, Context& context);
 ///                 "Ports":[{"IP","PrivatePort","PublicPort","Type"}]}]}]}
 /// by name of network, sandboxes in the order of joining.
 Response topology(const Call& call, Context& context);
+/// {"healthy","findings":[{"severity","object","network","sandbox","what","repair"}]}: healthy with
+/// nothing but notes.
+Response doctor(const Call& call, Context& context);
 /// {"Networks","Sandboxes","Endpoints","ReaperWaiting","Version","StateDir","RunDir"}
 Response system_info(const Call& call, Context& context);
 /// Removes everything; {"Failures":[…]}

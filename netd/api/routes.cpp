@@ -43,6 +43,7 @@ constexpr Entry entries[] = {
     {"DELETE", "/sandboxes/{id}", remove_sandbox, "sandbox_remove"},
     {"POST", "/sandboxes/{id}/ports", change_ports, "ports"},
 
+    {"GET", "/doctor", doctor},
     {"GET", "/topology", topology},
     {"GET", "/system", system_info},
     {"POST", "/system/purge", system_purge, "purge"},

@@ -17,7 +17,7 @@ void add_sandbox_commands(CLI::App& application, Context& context);
 void add_sandbox_create(CLI::App& sandbox, Context& context);
 /// `sandbox ports` and `port`.
 void add_port_commands(CLI::App& application, CLI::App& sandbox, Context& context);
-/// `events`, `topology`.
+/// `events`, `topology`, `doctor`.
 void add_observing_commands(CLI::App& application, Context& context);
 void add_system_commands(CLI::App& application, Context& context);
 /// `completion bash|zsh|fish`.

@@ -1,4 +1,4 @@
-// events, topology.
+// events, topology, doctor.
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -76,6 +76,21 @@ void show_topology(Context& context, const TopologyOptions& options) {
   }
 }
 
+/// One line a finding; what is wrong makes the exit status 1.
+void show_doctor(Context& context, const std::string& format) {
+  const json answer = call(context, "GET", "/doctor");
+  const bool healthy = answer.value("healthy", false);
+  if (format == "json") {
+    context.out << answer.dump(2) << '\n';
+  } else {
+    for (const json& finding : answer.value("findings", json::array()))
+      context.out << fmt::format("{:<8} {}    ({})\n", finding.value("severity", ""),
+                                 finding.value("what", ""), finding.value("repair", ""));
+    if (healthy) context.out << "healthy: links and records agree\n";
+  }
+  if (!healthy) throw Failed("something is not as netd made it");
+}
+
 }  // namespace
 
 void add_observing_commands(CLI::App& application, Context& context) {
@@ -100,6 +115,15 @@ void add_observing_commands(CLI::App& application, Context& context) {
   topology->add_option("--format", topology_options->format, "tree or json")
       ->check(CLI::IsMember({"tree", "json"}))
       ->capture_default_str();
+  auto doctor_format = std::make_shared<std::string>("table");
+  CLI::App* doctor = application.add_subcommand(
+      "doctor", "What is missing of what netd made, and what one may wonder about");
+  doctor->add_option("--format", *doctor_format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  doctor->footer("Exit status 1 when anything is missing.\n\nExample:\n  netctl doctor");
+  doctor->callback([&context, doctor_format] { show_doctor(context, *doctor_format); });
+
   topology->footer("Example:\n  netctl topology");
   topology->callback([&context, topology_options] { show_topology(context, *topology_options); });
 }

@@ -377,6 +377,28 @@ TEST_F(EngineTest, AGhostIsDisconnectedByForce) {
   EXPECT_TRUE(controller_->endpoints_of(network_).empty());
 }
 
+TEST_F(EngineTest, TheDoctorTellsWhoseNamesAreNotKnown) {
+  const std::string pool = create_engine_network();
+  run(pool);
+  const auto findings = controller_->examine();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].severity, "note");
+  EXPECT_EQ(findings[0].what,
+            "names of the engine's containers on shop are known to the engine's own resolver only");
+}
+
+TEST_F(EngineTest, TheDoctorMissesLinks) {
+  create_network("back");
+  create_sandbox("web", {"back"});
+  EXPECT_TRUE(controller_->examine().empty());
+  const std::string link = endpoint("back", "web").endpoint.host_link;
+  lose_link(link);
+  const auto findings = controller_->examine();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].severity, "missing");
+  EXPECT_EQ(findings[0].what, "link " + link + " of web on back");
+}
+
 /// netd is killed at each kernel call of what the engine says; the engine says it again.
 TEST_F(EngineTest, KilledAtAnyCallItCatchesUp) {
   const std::string pool = create_engine_network();

@@ -284,6 +284,19 @@ TEST(Netctl, TopologyIsATreeOrJson) {
   EXPECT_EQ(netctl(api, {"topology", "--format", "png"}).status, 2);
 }
 
+TEST(Netctl, DoctorFailsWhenSomethingIsMissing) {
+  FakeApi api;
+  api.answers["GET /doctor"] = ok(
+      R"({"healthy":false,"findings":[{"severity":"missing","what":"link nv1 of web on shop",)"
+      R"("repair":"start netd again"}]})");
+  const auto outcome = netctl(api, {"doctor"});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_EQ(outcome.output, "missing  link nv1 of web on shop    (start netd again)\n");
+  api.answers["GET /doctor"] = ok(R"({"healthy":true,"findings":[]})");
+  EXPECT_EQ(netctl(api, {"doctor"}).output, "healthy: links and records agree\n");
+  EXPECT_EQ(netctl(api, {"doctor"}).status, 0);
+}
+
 TEST(Netctl, SystemInfoSaysWhatWaits) {
   FakeApi api;
   api.answers["GET /system"] =

@@ -1,0 +1,75 @@
+// What differs between the records and the kernel, and what a user may wonder about.
+#include <fmt/format.h>
+
+#include "netd/controller_state.h"
+#include "netd/engine_driver.h"
+
+namespace netd {
+namespace {
+
+constexpr const char* restart = "start netd again: it makes what is missing";
+
+void examine_links(const Controller& controller, sandbox::Kernel& kernel,
+                   const NetworkRecord& network, std::vector<Finding>& findings) {
+  const std::string& name = network.network.name;
+  if (!network.network.link_name.empty() && !kernel.find_link("", network.network.link_name))
+    findings.push_back(
+        {.severity = "missing",
+         .object = "link " + network.network.link_name,
+         .network = name,
+         .sandbox = "",
+         .what = fmt::format("link {} of network {}", network.network.link_name, name),
+         .repair = restart});
+  for (const EndpointRecord* record : controller.endpoints_of(network.network.id)) {
+    // One without a plan has no link: an engine's that is not joined.
+    if (record->endpoint.host_link.empty() || record->progress.plan.empty() ||
+        kernel.find_link("", record->endpoint.host_link))
+      continue;
+    const std::string owner = controller.owner_of(*record);
+    findings.push_back(
+        {.severity = "missing",
+         .object = "link " + record->endpoint.host_link,
+         .network = name,
+         .sandbox = owner,
+         .what = fmt::format("link {} of {} on {}", record->endpoint.host_link, owner, name),
+         .repair = record->engine ? "its container is gone: the engine removes the endpoint at its "
+                                    "next start, netctl network disconnect -f does so now"
+                                  : restart});
+  }
+}
+
+void examine_names(const Controller& controller, const NetworkRecord& network,
+                   std::vector<Finding>& findings) {
+  if (!network.engine) return;
+  std::size_t unnamed = 0;
+  for (const EndpointRecord* record : controller.endpoints_of(network.network.id))
+    unnamed += record->engine && record->engine->container_id.empty();
+  const bool asks = !network.engine->api.empty();
+  if (asks && unnamed == 0) return;
+  findings.push_back(
+      {.severity = "note",
+       .object = "names",
+       .network = network.network.name,
+       .sandbox = "",
+       .what = asks
+                   ? fmt::format("the engine at {} has not told the names of {} containers on {}",
+                                 network.engine->api, unnamed, network.network.name)
+                   : fmt::format("names of the engine's containers on {} are known to the engine's "
+                                 "own resolver only",
+                                 network.network.name),
+       .repair = asks ? "is the socket there, and does the engine answer?"
+                      : "make the network with -o io.netd.engine=unix:///var/run/docker.sock"});
+}
+
+}  // namespace
+
+std::vector<Finding> Controller::examine() const {
+  std::vector<Finding> findings;
+  for (const NetworkRecord* network : networks()) {
+    examine_links(*this, state_->kernel, *network, findings);
+    examine_names(*this, *network, findings);
+  }
+  return findings;
+}
+
+}  // namespace netd
