@@ -19,6 +19,7 @@ struct LinkFacts {
   std::uint32_t index = 0;
   std::string kind;  // "bridge", "veth", …; empty for a physical one
   std::string alias;
+  ipam::Mac mac;  // zero when it has none, or one of another length
   std::uint32_t mtu = 0;
   bool up = false;
   std::vector<ipam::Prefix> addresses;

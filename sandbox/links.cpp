@@ -79,7 +79,7 @@ Link parse_link(nlmsghdr* message) {
   if (attributes[IFLA_MTU]) link.facts.mtu = nla_get_u32(attributes[IFLA_MTU]);
   if (attributes[IFLA_GROUP]) link.group = nla_get_u32(attributes[IFLA_GROUP]);
   if (const nlattr* mac = attributes[IFLA_ADDRESS]; mac && nla_len(mac) == 6) {
-    std::memcpy(link.mac.bytes.data(), nla_data(mac), link.mac.bytes.size());
+    std::memcpy(link.facts.mac.bytes.data(), nla_data(mac), link.facts.mac.bytes.size());
   }
   if (attributes[IFLA_LINKINFO]) {
     nlattr* info[IFLA_INFO_MAX + 1] = {};
@@ -129,14 +129,25 @@ void create_veth(RtnlSocket& rtnl, const CreateVeth& step, int peer_netns) {
   rtnl.request(message, fmt::format("create veth {} (peer {})", step.name, step.peer_name));
 }
 
+void move_link(RtnlSocket& rtnl, std::uint32_t index, int netns, const std::string& name,
+               std::uint32_t new_index) {
+  RtnlMessage message(RTM_NEWLINK);
+  message.append(up_or_down(index, false));
+  message.put_u32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(netns));
+  message.put(IFLA_IFNAME, name);
+  if (new_index != 0) message.put_u32(IFLA_NEW_IFINDEX, new_index);
+  rtnl.request(message, fmt::format("move link {} to {}", index, name));
+}
+
 void set_link(RtnlSocket& rtnl, const SetLink& step) {
   // The kernel carries IFLA_AF_SPEC out after the flags, so in one request with "up" the link could
   // get its fe80:: address before it hears that it wants none.
   if (step.ipv6_link_local) set_ipv6_link_local(rtnl, step.index, *step.ipv6_link_local);
-  if (!step.alias && !step.master && !step.mtu && !step.up) return;
+  if (!step.alias && !step.mac && !step.master && !step.mtu && !step.up) return;
   RtnlMessage message(RTM_NEWLINK);
   message.append(step.up ? up_or_down(step.index, *step.up) : link_header(step.index));
   if (step.alias) message.put(IFLA_IFALIAS, *step.alias);
+  if (step.mac) message.put(IFLA_ADDRESS, *step.mac);
   if (step.master) message.put_u32(IFLA_MASTER, *step.master);
   if (step.mtu) message.put_u32(IFLA_MTU, *step.mtu);
   rtnl.request(message, fmt::format("set link {}", step.index));

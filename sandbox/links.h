@@ -22,7 +22,6 @@ constexpr std::uint32_t reaping_group = 0x6e657465;
 /// What a link message says of a link.
 struct Link {
   LinkFacts facts;  // without addresses
-  ipam::Mac mac;    // zero when it has none, or one of another length
   std::uint32_t group = 0;
   bool dying() const { return group == dying_group || group == reaping_group; }
 };
@@ -32,6 +31,11 @@ void create_bridge(RtnlSocket& rtnl, const CreateBridge& step);
 /// Makes both ends, down, the peer in the namespace of descriptor `peer_netns` (-1: here). EEXIST
 /// when a name or an index is taken, there or here.
 void create_veth(RtnlSocket& rtnl, const CreateVeth& step, int peer_netns);
+/// The link `index` goes into the namespace of descriptor `netns`, down, as `name` and, unless it
+/// is 0, with `new_index`. EEXIST when they are taken there; the link may then be there all the
+/// same, under its old name (net/core/rtnetlink.c, do_setlink: first moved, then renamed).
+void move_link(RtnlSocket& rtnl, std::uint32_t index, int netns, const std::string& name,
+               std::uint32_t new_index = 0);
 /// Two requests when a link without IPv6 link-local address comes up, see the source.
 void set_link(RtnlSocket& rtnl, const SetLink& step);
 void set_bridge_port(RtnlSocket& rtnl, const SetBridgePort& step);

@@ -18,9 +18,9 @@ namespace {
 /// True when a dying link can be what is in the way: its name, index, or port of the bridge
 /// (EXFULL: a bridge has 1,023).
 bool may_be_dying_links(const Step& step, const std::system_error& error) {
-  const bool about_links = std::holds_alternative<CreateBridge>(step) ||
-                           std::holds_alternative<CreateVeth>(step) ||
-                           std::holds_alternative<SetLink>(step);
+  const bool about_links =
+      std::holds_alternative<CreateBridge>(step) || std::holds_alternative<CreateVeth>(step) ||
+      std::holds_alternative<MoveLink>(step) || std::holds_alternative<SetLink>(step);
   const int code = error.code().value();
   return about_links && (code == EEXIST || code == EXFULL);
 }
@@ -65,6 +65,25 @@ void LinuxKernel::apply_once(const CreateBridge& step) {
 
 void LinuxKernel::apply_once(const CreateVeth& step) {
   create_veth(host_, step, step.netns.empty() ? -1 : namespaces_.get(step.netns).fd.get());
+}
+
+void LinuxKernel::apply_once(const MoveLink& step) {
+  const auto link = sandbox::find_link(host_, step.name);
+  if (!link || link->dying())
+    throw std::system_error(ENODEV, std::system_category(), "move link " + step.name);
+  OpenNetns& inside = namespaces_.get(step.netns);
+  try {
+    sandbox::move_link(host_, link->facts.index, inside.fd.get(), step.new_name, step.index);
+  } catch (const std::system_error&) {
+    revert_once(step);
+    throw;
+  }
+}
+
+void LinuxKernel::revert_once(const MoveLink& step) {
+  RtnlSocket* const inside = find_rtnl(step.netns);
+  if (!inside || !sandbox::find_link(*inside, step.index)) return;
+  sandbox::move_link(*inside, step.index, open_netns("/proc/thread-self/ns/net").get(), step.name);
 }
 
 void LinuxKernel::apply_once(const SetLink& step) {
@@ -221,7 +240,7 @@ RtnlSocket* LinuxKernel::find_rtnl(const Netns& netns) {
 bool LinuxKernel::bury(std::uint32_t index, const std::string& name, const ipam::Mac& mac,
                        Reaper::Kind kind) {
   const auto link = sandbox::find_link(host_, index);
-  if (!link || (link->facts.name != name && link->mac != mac)) return false;
+  if (!link || (link->facts.name != name && link->facts.mac != mac)) return false;
   // It is dying already when this revert is the second try; telling the reaper twice is harmless.
   if (!link->dying() && !mark_dying(host_, index)) return false;
   reaper_.notify(index, kind);

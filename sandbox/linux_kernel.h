@@ -51,6 +51,7 @@ class LinuxKernel final : public Kernel {
   void apply_once(const PinNamespace& step);
   void apply_once(const CreateBridge& step);
   void apply_once(const CreateVeth& step);
+  void apply_once(const MoveLink& step);
   void apply_once(const SetLink& step);
   void apply_once(const SetBridgePort& step);
   void apply_once(const AddAddress& step);
@@ -64,6 +65,7 @@ class LinuxKernel final : public Kernel {
   void revert_once(const PinNamespace& step);
   void revert_once(const CreateBridge& step);
   void revert_once(const CreateVeth& step);
+  void revert_once(const MoveLink& step);
   void revert_once(const AddAddress& step);
   void revert_once(const AddRoute& step);
   void revert_once(const AddElements& step);

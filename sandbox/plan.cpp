@@ -38,6 +38,7 @@ std::string text_of(const CreateVeth& step) {
 std::string text_of(const SetLink& step) {
   std::string text = fmt::format("link {}", step.index);
   if (step.alias) text += fmt::format(" alias \"{}\"", *step.alias);
+  if (step.mac) text += " mac " + step.mac->to_string();
   if (step.master) text += fmt::format(" master {}", *step.master);
   if (step.mtu) text += with_mtu(*step.mtu);
   if (step.ipv6_link_local)
@@ -92,6 +93,11 @@ std::string text_of(const RedirectDns& step) {
 
 std::string text_of(const AdmitForwarding& step) {
   return "admit forwarding " + step.link;
+}
+
+std::string text_of(const MoveLink& step) {
+  return fmt::format("move {} to {} index {}{}", step.name, step.new_name, step.index,
+                     in(step.netns));
 }
 
 std::string text_of(const ElementField& field) {

@@ -53,12 +53,23 @@ struct CreateVeth {
   friend bool operator==(const CreateVeth&, const CreateVeth&) = default;
 };
 
+/// create: an existing link `name` of the host namespace goes into `netns`, down, as `new_name`
+/// with `index`. Its inverse gives it back under its old name; a link that is gone by then is done.
+struct MoveLink {
+  std::string name;
+  Netns netns;
+  std::string new_name;
+  std::uint32_t index = 0;
+  friend bool operator==(const MoveLink&, const MoveLink&) = default;
+};
+
 /// set: attributes of a link; what is absent stays as it is. `ipv6_link_local` false sets
 /// addr_gen_mode none (linux/if_link.h), before the link comes up.
 struct SetLink {
   Netns netns;
   std::uint32_t index = 0;
   std::optional<std::string> alias;
+  std::optional<ipam::Mac> mac;
   std::optional<std::uint32_t> master;
   std::optional<std::uint32_t> mtu;
   std::optional<bool> ipv6_link_local;
@@ -150,9 +161,9 @@ struct AdmitForwarding {
   friend bool operator==(const AdmitForwarding&, const AdmitForwarding&) = default;
 };
 
-using Step =
-    std::variant<PinNamespace, CreateBridge, CreateVeth, SetLink, SetBridgePort, AddAddress,
-                 AddRoute, SetSysctl, SetHostSysctl, AddElements, RedirectDns, AdmitForwarding>;
+using Step = std::variant<PinNamespace, CreateBridge, CreateVeth, SetLink, SetBridgePort,
+                          AddAddress, AddRoute, SetSysctl, SetHostSysctl, AddElements, RedirectDns,
+                          AdmitForwarding, MoveLink>;
 using Plan = std::vector<Step>;
 
 /// One line, no newline: "veth nv3f2a91 index 268435457 … peer eth0 index … in

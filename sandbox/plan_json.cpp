@@ -49,6 +49,7 @@ void describe(auto& fields, Is<SetLink> auto& step) {
   fields.optional("netns", step.netns);
   fields.required("index", step.index);
   fields.optional("alias", step.alias);
+  fields.optional("mac", step.mac);
   fields.optional("master", step.master);
   fields.optional("mtu", step.mtu);
   fields.optional("ipv6_link_local", step.ipv6_link_local);
@@ -105,10 +106,17 @@ void describe(auto& fields, Is<AdmitForwarding> auto& step) {
   fields.required("link", step.link);
 }
 
+void describe(auto& fields, Is<MoveLink> auto& step) {
+  fields.required("name", step.name);
+  fields.required("netns", step.netns);
+  fields.required("new_name", step.new_name);
+  fields.required("index", step.index);
+}
+
 // The "do" of each alternative of Step, in the order of the variant.
 constexpr std::array<std::string_view, std::variant_size_v<Step>> step_names = {
-    "pin",   "bridge", "veth",        "link",     "bridge_port", "address",
-    "route", "sysctl", "host_sysctl", "elements", "dns",         "admit_forwarding"};
+    "pin",    "bridge",      "veth",     "link", "bridge_port",      "address", "route",
+    "sysctl", "host_sysctl", "elements", "dns",  "admit_forwarding", "move"};
 
 class Writer {
  public:

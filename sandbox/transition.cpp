@@ -56,6 +56,7 @@ class Losses {
     add_link("", step.index, step.name);
     add_link(step.netns, step.peer_index, step.peer_name);
   }
+  void add(const MoveLink& step) { add_link(step.netns, step.index, step.new_name); }
   void add(const AddAddress& step) {
     addresses_.emplace(step.netns, step.index, step.address.family());
   }
@@ -65,6 +66,7 @@ class Losses {
   void add(const auto&) {}
 
   bool touches(const CreateVeth& step) const { return unpinned_.contains(step.netns); }
+  bool touches(const MoveLink& step) const { return unpinned_.contains(step.netns); }
   bool touches(const SetLink& step) const {
     return is_lost(step.netns, step.index) || (step.master && has_link("", *step.master));
   }

@@ -192,4 +192,53 @@ TEST_F(Links, ListsHundredsOfLinks) {
   EXPECT_EQ(kernel().link_names("").size(), 301u);
 }
 
+// What a plugin made: a pair in the host's namespace.
+TEST_F(Links, MovesALinkUnderItsNewNameAndIndexAndBack) {
+  shell("ip link add vh type veth peer name vp; ip link set vh up; ip link set vp up");
+  const MoveLink move{.name = "vp", .netns = "/run/ns1", .new_name = "eth0", .index = 7000};
+  apply({pin_step(), move});
+  EXPECT_FALSE(kernel().find_link("", "vp"));
+  const auto inside = kernel().find_link("/run/ns1", "eth0");
+  ASSERT_TRUE(inside);
+  EXPECT_EQ(inside->index, 7000u);
+  EXPECT_FALSE(inside->up);
+  revert({move});
+  EXPECT_TRUE(kernel().find_link("", "vp"));
+  EXPECT_FALSE(kernel().find_link("/run/ns1", "eth0"));
+}
+
+TEST_F(Links, AMovedLinkThatIsGoneIsDone) {
+  shell("ip link add vh type veth peer name vp");
+  const MoveLink move{.name = "vp", .netns = "/run/ns1", .new_name = "eth0", .index = 7000};
+  apply({pin_step(), move});
+  shell("ip link del vh");
+  revert({move});
+  revert({pin_step(), move});
+}
+
+TEST_F(Links, AMoveToATakenNameLeavesTheLinkWhereItWas) {
+  shell("ip link add vh type veth peer name vp");
+  apply({pin_step()});
+  shell("nsenter --net=/run/ns1 ip link add eth0 type veth peer name other");
+  const MoveLink move{.name = "vp", .netns = "/run/ns1", .new_name = "eth0", .index = 7000};
+  EXPECT_THROW(kernel().apply(move), std::system_error);
+  EXPECT_TRUE(kernel().find_link("", "vp"));
+  EXPECT_TRUE(kernel().find_link("/run/ns1", "eth0"));
+}
+
+TEST_F(Links, AMoveOfNothingIsRefusedWithItsName) {
+  apply({pin_step()});
+  try {
+    kernel().apply(MoveLink{.name = "vp", .netns = "/run/ns1", .new_name = "eth0", .index = 7000});
+    FAIL();
+  } catch (const std::system_error& error) {
+    EXPECT_STREQ(error.what(), "move link vp: No such device");
+  }
+}
+
+TEST_F(Links, SetsTheMac) {
+  apply({bridge_step(), SetLink{.index = 100, .mac = ipam::Mac::parse("02:00:00:00:00:09")}});
+  EXPECT_EQ(kernel().find_link("", "br0")->mac.to_string(), "02:00:00:00:00:09");
+}
+
 }  // namespace

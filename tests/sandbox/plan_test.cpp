@@ -56,6 +56,9 @@ TEST(PlanText, TellsWhatIsSeldom) {
                                   .metric = 100})),
             "route fd00:1::/64 link 7 metric 100");
   EXPECT_EQ(to_text(Step(AddElements{})), "elements");
+  EXPECT_EQ(to_text(Step(MoveLink{
+                .name = "vc1", .netns = "/run/netd/netns/a", .new_name = "eth0", .index = 7})),
+            "move vc1 to eth0 index 7 in /run/netd/netns/a");
 }
 
 TEST(PlanText, KeepsALineOneLine) {
@@ -93,6 +96,9 @@ TEST(PlanJson, ComesBackEqual) {
   plan.emplace_back(SetLink{
       .netns = "/a", .index = 1, .alias = "", .master = 0, .ipv6_link_local = true, .up = false});
   plan.emplace_back(SetBridgePort{.index = 1, .isolated = false, .hairpin = true});
+  plan.emplace_back(MoveLink{.name = "vc1", .netns = "/a", .new_name = "eth0", .index = 7});
+  plan.emplace_back(
+      SetLink{.netns = "/a", .index = 7, .mac = ipam::Mac::parse("02:00:00:00:00:01")});
   const std::string text = json(plan).dump();
   EXPECT_EQ(json::parse(text).get<Plan>(), plan);
 }

@@ -225,6 +225,21 @@ TEST(FaultSweep, ASandboxWithItsEndpointIsMadeWhollyOrNotAtAll) {
   EXPECT_EQ(tests::sweep(kernel, {}, joined({sandbox_plan(), endpoint_plan()})), 12u);
 }
 
+TEST(FaultSweep, APluginsLinkGoesBackWhereItWas) {
+  FakeKernel kernel;
+  const std::uint32_t index = kernel.add_link("", "vc1", "veth", {}, false);
+  const Plan plan = {
+      PinNamespace{.path = "/run/ns", .source = ""},
+      MoveLink{.name = "vc1", .netns = "/run/ns", .new_name = "eth0", .index = index},
+      AddAddress{.netns = "/run/ns", .index = index, .address = prefix("10.1.0.2/16")},
+      SetLink{.netns = "/run/ns", .index = index, .up = true},
+      AddRoute{.netns = "/run/ns",
+               .destination = prefix("0.0.0.0/0"),
+               .gateway = address("10.1.0.1"),
+               .index = index}};
+  EXPECT_EQ(tests::sweep(kernel, {}, plan), 5u);
+}
+
 TEST(FaultSweep, AnEndpointJoinsALiveSandboxWhollyOrNotAtAll) {
   FakeKernel kernel;
   transition(kernel, {}, joined({bridge_plan(), sandbox_plan()}));

@@ -78,6 +78,7 @@ std::optional<sandbox::LinkFacts> FakeKernel::find_link(const Netns& netns,
                               .index = index,
                               .kind = link.kind,
                               .alias = link.alias,
+                              .mac = link.mac,
                               .mtu = link.mtu,
                               .up = link.up,
                               .addresses = {link.addresses.begin(), link.addresses.end()}};

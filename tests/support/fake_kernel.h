@@ -137,6 +137,7 @@ class FakeKernel : public sandbox::Kernel {
   void make(const sandbox::PinNamespace& step);
   void make(const sandbox::CreateBridge& step);
   void make(const sandbox::CreateVeth& step);
+  void make(const sandbox::MoveLink& step);
   void make(const sandbox::SetLink& step);
   void make(const sandbox::SetBridgePort& step);
   void make(const sandbox::AddAddress& step);
@@ -149,6 +150,7 @@ class FakeKernel : public sandbox::Kernel {
   void unmake(const sandbox::PinNamespace& step);
   void unmake(const sandbox::CreateBridge& step);
   void unmake(const sandbox::CreateVeth& step);
+  void unmake(const sandbox::MoveLink& step);
   void unmake(const sandbox::AddAddress& step);
   void unmake(const sandbox::AddRoute& step);
   void unmake(const sandbox::AddElements& step);
@@ -167,6 +169,8 @@ class FakeKernel : public sandbox::Kernel {
                   const std::string& act, int index_error);
   void reap_holders(NamespaceId netns, const std::string& name, std::uint32_t index);
   void set_up(Namespace& netns, std::uint32_t index, bool up);
+  void move_link(NamespaceId from, std::uint32_t index, NamespaceId to, const std::string& name,
+                 std::uint32_t new_index, const std::string& act);
   void remove_link(std::uint32_t index, const std::string& name);
   void delete_link(NamespaceId netns, std::uint32_t index);
   void set_sysctl(Namespace& netns, const std::string& key, const std::string& value,

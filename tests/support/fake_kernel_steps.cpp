@@ -168,6 +168,36 @@ void FakeKernel::unmake(const sandbox::CreateVeth& step) {
   remove_link(step.index, step.name);
 }
 
+void FakeKernel::move_link(NamespaceId from, std::uint32_t index, NamespaceId to,
+                           const std::string& name, std::uint32_t new_index,
+                           const std::string& act) {
+  check_free(to, name, new_index, act, EEXIST);
+  Namespace& place = namespaces_.at(from);
+  set_up(place, index, false);
+  Link link = place.links.extract(index).mapped();
+  std::erase_if(place.sysctls,
+                [&](const auto& entry) { return link_of(entry.first) == link.name; });
+  link.addresses.clear();
+  link.name = name;
+  if (link.peer)
+    namespaces_.at(link.peer->first).links.at(link.peer->second).peer = {to, new_index};
+  namespaces_.at(to).links[new_index] = std::move(link);
+}
+
+void FakeKernel::make(const sandbox::MoveLink& step) {
+  const std::string act = "move link " + step.name;
+  const NamespaceId inside = namespace_id(step.netns, act);
+  const auto link = find_link("", step.name);
+  if (!link) fail(ENODEV, act);
+  move_link(host, link->index, inside, step.new_name, step.index, act);
+}
+
+void FakeKernel::unmake(const sandbox::MoveLink& step) {
+  const auto inside = find_namespace(step.netns);
+  if (!inside || !namespaces_.at(*inside).links.contains(step.index)) return;
+  move_link(*inside, step.index, host, step.name, step.index, "move link " + step.new_name);
+}
+
 void FakeKernel::remove_link(std::uint32_t index, const std::string& name) {
   auto& links = namespaces_[host].links;
   const auto found = links.find(index);
@@ -223,6 +253,7 @@ void FakeKernel::make(const sandbox::SetLink& step) {
     link.isolated = link.hairpin = false;
   }
   if (step.alias) link.alias = *step.alias;
+  if (step.mac) link.mac = *step.mac;
   if (step.mtu) link.mtu = *step.mtu;
   if (step.ipv6_link_local) link.ipv6_link_local = *step.ipv6_link_local;
   if (step.up) set_up(namespace_at(step.netns, act), step.index, *step.up);
