@@ -41,7 +41,7 @@ void show_info(Context& context, const ShowOptions& options) {
   for (const auto& [key, label] : lines) {
     if (info.contains(key)) context.out << fmt::format("{}: {}\n", label, text_of(info[key]));
   }
-  context.out << fmt::format("Socket: {}\n", context.host);
+  context.out << fmt::format("Socket: {}\n", context.daemon.host);
 }
 
 void prune(Context& context, const RemoveOptions& options) {
