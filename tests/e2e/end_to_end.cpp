@@ -148,7 +148,8 @@ void EndToEnd::start_netd(const std::vector<std::string>& more) {
   const Notifications notifications;
   std::vector<std::string> arguments{"netd",     "--config",    "/run/netd.json", "--state-dir",
                                      state_dir_, "--log-level", "debug"};
-  arguments.insert(arguments.end(), more.begin(), more.end());
+  for (const auto& flags : {netd_flags(), more})
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
   netd_ = std::make_unique<Process>(
       arguments, std::vector<std::string>{std::string("NOTIFY_SOCKET=") + notify_path}, log_path);
   ASSERT_TRUE(notifications.wait_for("READY=1", seconds(20))) << "netd is not ready";

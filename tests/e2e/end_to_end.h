@@ -39,6 +39,8 @@ class EndToEnd : public tests::NamespaceTest {
   void TearDown() override;
 
   // --- netd ---
+  /// What every start of it has besides: none.
+  virtual std::vector<std::string> netd_flags() const { return {}; }
   /// Starts it, with `more` flags, and returns when it says READY=1 (sd_notify(3)).
   void start_netd(const std::vector<std::string>& more = {});
   /// What it has said since the machine was made.
