@@ -242,7 +242,8 @@ bool Bridge::wants_gateway(const Network& network, Family family) const {
            bool_option(network.options, option_inhibit_ipv4, false));
 }
 
-std::optional<ipam::Address> Bridge::gateway(const Network& network, Family family) const {
+std::optional<ipam::Address> Bridge::gateway(const Network& network, const Endpoint&,
+                                             Family family) const {
   const Pool* pool = pool_of(network, family);
   if (network.internal || !enabled(network, family) || !pool) return std::nullopt;
   const auto other =

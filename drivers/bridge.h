@@ -24,7 +24,8 @@ class Bridge : public Driver {
                                           const Endpoint& endpoint) const override;
   std::string link_name(const Network& network) const override;
   bool wants_gateway(const Network& network, ipam::Family family) const override;
-  std::optional<ipam::Address> gateway(const Network& network, ipam::Family family) const override;
+  std::optional<ipam::Address> gateway(const Network& network, const Endpoint& endpoint,
+                                       ipam::Family family) const override;
   std::optional<ipam::Address> dns_address(const Network& network) const override;
   bool maps_ports(const Network& network, ipam::Family family) const override;
   sandbox::Plan network_plan(const Network& network) const override;

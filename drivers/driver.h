@@ -54,6 +54,18 @@ struct Port {
   friend bool operator==(const Port&, const Port&) = default;
 };
 
+/// What a remote driver answered to Join (libnetwork.md 2.4).
+struct Joined {
+  struct StaticRoute {
+    ipam::Prefix destination;
+    std::optional<ipam::Address> next_hop;  // absent: on the link itself
+  };
+  std::string source_link;  // in the host's namespace; empty = nothing to move
+  std::optional<ipam::Address> gateway4;
+  std::optional<ipam::Address> gateway6;
+  std::vector<StaticRoute> routes;
+};
+
 /// An attachment of a sandbox to a network.
 struct Endpoint {
   std::string id;  // 64 hex digits
@@ -66,8 +78,9 @@ struct Endpoint {
   std::optional<ipam::Prefix> ipv4;
   std::optional<ipam::Prefix> ipv6;
   std::vector<ipam::Prefix> link_local;
-  Options options;          // --driver-opt
-  std::vector<Port> ports;  // published through this endpoint (it is the sandbox's gateway)
+  Options options;               // --driver-opt
+  std::vector<Port> ports;       // published through this endpoint (it is the sandbox's gateway)
+  std::optional<Joined> joined;  // of remote drivers only
 };
 
 /// A container's network stack.
@@ -110,8 +123,8 @@ class Driver {
   virtual std::string interface_prefix(const Network& network) const;
   /// False: no address for the gateway is taken from the pool (libnetwork.md 1.2).
   virtual bool wants_gateway(const Network& network, ipam::Family family) const = 0;
-  /// The default gateway that endpoints on this network get; nothing on internal networks.
-  virtual std::optional<ipam::Address> gateway(const Network& network,
+  /// The default gateway that the endpoint gets; nothing on internal networks.
+  virtual std::optional<ipam::Address> gateway(const Network& network, const Endpoint& endpoint,
                                                ipam::Family family) const = 0;
 
   /// Where netd's DNS server listens for the whole network, an address of the network's link;

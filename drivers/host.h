@@ -14,7 +14,10 @@ class Host : public Driver {
                                           const Endpoint& endpoint) const override;
   std::string link_name(const Network&) const override { return ""; }
   bool wants_gateway(const Network&, ipam::Family) const override { return false; }
-  std::optional<ipam::Address> gateway(const Network&, ipam::Family) const override { return {}; }
+  std::optional<ipam::Address> gateway(const Network&, const Endpoint&,
+                                       ipam::Family) const override {
+    return {};
+  }
   sandbox::Plan network_plan(const Network&) const override { return {}; }
   sandbox::Plan endpoint_plan(const Network&, const Endpoint&, const Sandbox&) const override {
     return {};

@@ -242,11 +242,11 @@ TEST(BridgeCheck, RefusesNamesThatNoLinkCanHave) {
 
 TEST(BridgeGateway, IsTheBridgeUnlessAuxiliaryAddressesNameAnother) {
   Network network = shop();
-  EXPECT_EQ(Bridge({}).gateway(network, Family::v4), ipam::Address::parse("10.5.0.1"));
+  EXPECT_EQ(Bridge({}).gateway(network, {}, Family::v4), ipam::Address::parse("10.5.0.1"));
   network.pools[0].auxiliary["DefaultGatewayIPv4"] = *ipam::Address::parse("10.5.0.254");
-  EXPECT_EQ(Bridge({}).gateway(network, Family::v4), ipam::Address::parse("10.5.0.254"));
+  EXPECT_EQ(Bridge({}).gateway(network, {}, Family::v4), ipam::Address::parse("10.5.0.254"));
   network.internal = true;
-  EXPECT_EQ(Bridge({}).gateway(network, Family::v4), std::nullopt);
+  EXPECT_EQ(Bridge({}).gateway(network, {}, Family::v4), std::nullopt);
 }
 
 }  // namespace
