@@ -20,13 +20,6 @@ Family family_of(const PoolRequest& request) {
   return Family::v4;
 }
 
-std::vector<PoolRequest> of_family(const std::vector<PoolRequest>& requests, Family family) {
-  std::vector<PoolRequest> found;
-  std::ranges::copy_if(requests, std::back_inserter(found),
-                       [&](const PoolRequest& request) { return family_of(request) == family; });
-  return found.empty() ? std::vector<PoolRequest>{{}} : found;  // "choose one for me"
-}
-
 void reserve_gateway(ipam::Pool& pool, const PoolRequest& wanted, bool automatic,
                      drivers::Pool& result) {
   if (wanted.gateway) {
@@ -69,6 +62,13 @@ void reserve_auxiliary(ipam::Pool& pool, const drivers::Pool& result) {
 }
 
 }  // namespace
+
+std::vector<PoolRequest> requests_of(const std::vector<PoolRequest>& requests, Family family) {
+  std::vector<PoolRequest> found;
+  std::ranges::copy_if(requests, std::back_inserter(found),
+                       [&](const PoolRequest& request) { return family_of(request) == family; });
+  return found.empty() ? std::vector<PoolRequest>{{}} : found;  // "choose one for me"
+}
 
 Addresses::Addresses(std::vector<ipam::AddressPool> pools)
     : base_pools_(std::move(pools)), subnets_(base_pools_) {}
@@ -114,7 +114,7 @@ std::vector<drivers::Pool> Addresses::open(const Request& request) {
   try {
     for (const Family family : {Family::v4, Family::v6}) {
       if (family == Family::v4 ? !request.ipv4 : !request.ipv6) continue;
-      for (const PoolRequest& wanted : of_family(request.pools, family))
+      for (const PoolRequest& wanted : requests_of(request.pools, family))
         results.push_back(open_pool(request, wanted, family, leased));
     }
   } catch (...) {

@@ -16,6 +16,9 @@
 
 namespace netd {
 
+/// The requests about that family; one that leaves all open when there is none.
+std::vector<PoolRequest> requests_of(const std::vector<PoolRequest>& requests, ipam::Family family);
+
 class Addresses {
  public:
   explicit Addresses(std::vector<ipam::AddressPool> pools);

@@ -33,6 +33,8 @@ struct Flags {
   std::optional<std::string> tlskey;
   std::optional<std::string> log_level;
   std::optional<std::string> log_format;
+  std::vector<std::string> plugin_search_dirs;
+  std::optional<int> plugin_timeout;
 };
 
 [[noreturn]] void refuse(const std::string& text) {
@@ -73,6 +75,15 @@ void add_flags(CLI::App& app, Flags& flags) {
       ->type_name("LEVEL");
   app.add_option("--log-format", flags.log_format, "text (key=value) or json (default text)")
       ->type_name("FORMAT");
+  app.add_option("--plugin-search-dir", flags.plugin_search_dirs,
+                 "Look for network and IPAM plugins here; may be repeated (default "
+                 "/run/docker/plugins, /etc/docker/plugins, /usr/lib/docker/plugins)")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+  app.add_option("--plugin-timeout", flags.plugin_timeout,
+                 "How long one call to a plugin may take (default 10)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1, 600));
   app.set_version_flag("--version", "netd " NETD_VERSION);
 }
 
@@ -135,6 +146,8 @@ void apply_flags(const Flags& flags, Config& config) {
   if (flags.tlskey) config.tlskey = *flags.tlskey;
   if (flags.log_level) config.log_level = *flags.log_level;
   if (flags.log_format) config.log_format = *flags.log_format;
+  if (!flags.plugin_search_dirs.empty()) config.plugin_search_dirs = flags.plugin_search_dirs;
+  if (flags.plugin_timeout) config.plugin_timeout = *flags.plugin_timeout;
 }
 
 void check_directory(const std::string& key, const std::string& value) {
@@ -264,6 +277,8 @@ void check(const Config& config) {
   check_directory("state-dir", config.state_dir);
   check_directory("run-dir", config.run_dir);
   if (!config.plugin_dir.empty()) check_directory("plugin-dir", config.plugin_dir);
+  for (const std::string& directory : config.plugin_search_dirs)
+    check_directory("plugin-search-dirs", directory);
   check_log(config);
   for (const std::string& host : config.hosts)
     check_host(host);

@@ -46,6 +46,10 @@ struct Config {
   bool ip_masq = true;
   std::optional<ipam::Address> ip;  // default address for published ports
 
+  // Plugins of others (docs/plugins.md).
+  std::vector<std::string> plugin_search_dirs;  // empty = Docker's
+  int plugin_timeout = 10;                      // seconds, of one call
+
   bool ip_forward = true;
   bool userland_proxy = true;  // the in-process relay for localhost
   std::vector<ipam::Address> dns;

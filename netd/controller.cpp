@@ -101,11 +101,35 @@ const SandboxRecord& Controller::State::sandbox(std::string_view reference) cons
 
 const drivers::Driver& Controller::State::driver_of(const NetworkRecord& network) const {
   const drivers::Driver* driver = drivers.find(network.network.driver);
+  if (!driver && network.remote.driver) return drivers.remote();
   if (!driver)
     throw Error(ErrorKind::not_found,
                 fmt::format("network {} needs driver {}, which this netd does not have",
                             network.network.name, network.network.driver));
   return *driver;
+}
+
+void Controller::State::check_idle(const SandboxRecord& sandbox) const {
+  if (const auto found = busy.find(sandbox.sandbox.id); found != busy.end())
+    throw Error(ErrorKind::conflict,
+                fmt::format("sandbox {} {} by another request, which waits for a plugin: try again "
+                            "later",
+                            sandbox.spec.name, found->second));
+}
+
+void Controller::State::check_idle(const NetworkRecord& network) const {
+  if (network.progress.state == netd::State::joined) return;
+  const bool created = network.progress.state == netd::State::joining;
+  throw Error(ErrorKind::conflict,
+              fmt::format("network {} is being {}", network.network.name,
+                          created ? "created by another request, which waits for a plugin: try "
+                                    "again later"
+                                  : "removed"));
+}
+
+void Controller::State::write(Record record, Durability durability) {
+  store.txn({}, {{key_of(record), to_text(record)}}, durability);
+  records.put(std::move(record));
 }
 
 SandboxView Controller::State::view_of(const SandboxRecord& sandbox) const {
@@ -181,8 +205,12 @@ const SandboxRecord& Controller::sandbox_by_id(const std::string& id) const {
   throw Error(ErrorKind::not_found, fmt::format("No such container: {}", id));
 }
 
+std::string Controller::State::owner_of(const EndpointRecord& record) const {
+  return record.engine ? engine_name(record) : records.sandbox(record.sandbox_id)->spec.name;
+}
+
 std::string Controller::owner_of(const EndpointRecord& record) const {
-  return record.engine ? engine_name(record) : sandbox_by_id(record.sandbox_id).spec.name;
+  return state_->owner_of(record);
 }
 
 std::string Controller::file_of(const std::string& sandbox_id, std::string_view file) const {

@@ -128,6 +128,8 @@ class Controller {
   EngineDriver engine();
 
   struct State;  // controller_state.h
+  /// For the verbs that ask plugins in between (remote_verbs.h). Only on the control thread.
+  State& state() { return *state_; }
 
  private:
   std::unique_ptr<State> state_;

@@ -19,25 +19,23 @@ bool has_names(const NetworkRecord& network) {
   return !network.predefined && network.network.driver != "null";
 }
 
-void check_configured(const Controller::State& state, const NetworkRecord& network,
-                      const std::optional<ipam::Address>& address,
+void check_configured(const NetworkRecord& network, const std::optional<ipam::Address>& address,
                       std::vector<std::string>& errors) {
   if (!address) return;
   if (network.predefined) {
     errors.emplace_back("user-specified IP address is supported on user-defined networks only");
     return;
   }
-  const auto& pools = state.addresses.pools(network.network.id);
-  if (std::ranges::none_of(pools, [&](const ipam::Pool& p) { return p.contains(*address); }))
+  const auto& pools = network.network.pools;
+  if (std::ranges::none_of(pools, [&](const auto& pool) { return pool.subnet.contains(*address); }))
     errors.push_back("no configured subnet contains IP address " + address->to_string());
 }
 
 /// libnetwork.md 1.9: all that is wrong with an attachment, at once.
-void check_spec(const Controller::State& state, const NetworkRecord& network,
-                const EndpointSpec& spec) {
+void check_spec(const NetworkRecord& network, const EndpointSpec& spec) {
   std::vector<std::string> errors;
-  check_configured(state, network, spec.ipv4, errors);
-  check_configured(state, network, spec.ipv6, errors);
+  check_configured(network, spec.ipv4, errors);
+  check_configured(network, spec.ipv6, errors);
   if (network.predefined && !spec.aliases.empty())
     errors.emplace_back("network-scoped aliases are only supported for user-defined networks");
   for (const ipam::Address& address : spec.link_local)
@@ -72,9 +70,7 @@ void check_addresses(const NetworkRecord& network, const EndpointSpec& spec) {
 void Controller::State::check_room(const NetworkRecord& network) const {
   if (network.config_only)
     throw drivers::Refused("cannot create endpoint on configuration-only network");
-  if (network.progress.state != netd::State::joined)
-    throw Error(ErrorKind::conflict,
-                fmt::format("network {} is being removed", network.network.name));
+  check_idle(network);
   if (network.network.driver == "bridge" &&
       records.endpoints_of_network(network.network.id).size() >= bridge_ports)
     throw drivers::Refused(
@@ -85,79 +81,12 @@ void Controller::State::check_room(const NetworkRecord& network) const {
 
 namespace {
 
-/// The interface's name in the sandbox: asked for, or prefix and the lowest free number.
-std::string choose_interface(Controller::State& state, const drivers::Driver& driver,
-                             const NetworkRecord& network, const SandboxRecord& sandbox,
-                             const EndpointSpec& spec, const std::vector<EndpointRecord>& others) {
-  std::vector<std::string> taken;
-  for (const EndpointRecord& other : others)
-    taken.push_back(other.endpoint.sandbox_link);
-  // A namespace that netd did not make may have interfaces that netd does not know.
-  if (!sandbox.netns_source.empty())
-    std::ranges::move(state.kernel.link_names(sandbox.sandbox.netns), std::back_inserter(taken));
-  const auto is_taken = [&](const std::string& name) {
-    return std::ranges::find(taken, name) != taken.end();
-  };
-  std::string asked = drivers::text_option(spec.options, drivers::option_endpoint_interface, "");
-  if (!asked.empty()) {
-    drivers::check_interface_name("interface name", asked);
-    if (is_taken(asked))
-      throw Error(ErrorKind::conflict,
-                  fmt::format("interface name '{}' is already in use in sandbox {}", asked,
-                              sandbox.spec.name));
-    return asked;
-  }
-  const std::string prefix = driver.interface_prefix(network.network);
-  for (int number = 0;; ++number)
-    if (std::string name = prefix + std::to_string(number); !is_taken(name)) return name;
-}
-
-/// All that an endpoint is but its ports and plan. What is taken is given back by `undo`.
-EndpointRecord prepare(Controller::State& state, const NetworkRecord& network,
-                       const SandboxRecord& sandbox, const EndpointSpec& spec,
-                       const std::vector<EndpointRecord>& others, Undo& undo) {
-  check_room(state, network, sandbox);
-  check_addresses(network, spec);
-  check_spec(state, network, spec);
-  const drivers::Driver& driver = state.driver_of(network);
-  EndpointRecord record{.network_id = network.network.id,
-                        .sandbox_id = sandbox.sandbox.id,
-                        .spec = spec,
-                        .order = state.next_order++};
-  drivers::Endpoint& endpoint = record.endpoint;
-  endpoint.id = state.make_id();
-  endpoint.options = spec.options;
-  if (has_names(network)) record.dns_names = dns_names(sandbox.spec, sandbox.sandbox.id, spec);
-  if (!driver.traits().has_links) return record;
-
-  endpoint.host_link = "nv" + endpoint.id.substr(0, 10);
-  endpoint.sandbox_link = choose_interface(state, driver, network, sandbox, spec, others);
-  endpoint.host_index = state.make_link_index();
-  endpoint.sandbox_index = state.make_link_index();
-  endpoint.host_mac = state.make_mac();
-  endpoint.mac = spec.mac.value_or(state.make_mac());
-  for (const ipam::Address& address : spec.link_local)
-    endpoint.link_local.push_back({address, address.is_v4() ? 16 : 64});
-  driver.check_endpoint(network.network, endpoint);
-
-  const auto allocate = [&](Family family, const std::optional<ipam::Address>& wanted) {
-    const auto address = state.addresses.allocate(network, family, wanted);
-    if (address)
-      undo.add([&state, id = network.network.id, ip = address->address] {
-        state.addresses.release(id, ip);
-      });
-    return address;
-  };
-  endpoint.ipv4 = allocate(Family::v4, spec.ipv4);
-  endpoint.ipv6 = allocate(Family::v6, spec.ipv6);
-  return record;
-}
-
 /// The listener of the embedded DNS server, once a network with names is there.
 void open_dns(Controller::State& state, SandboxRecord& sandbox,
-              const std::vector<Controller::State::Attachment>& attachments, Undo& undo) {
-  const bool wanted = std::ranges::any_of(attachments, [](const auto& attachment) {
-    return has_names(*attachment.first) && attachment.first->network.driver != "host";
+              const std::vector<EndpointRecord>& endpoints, Undo& undo) {
+  const bool wanted = std::ranges::any_of(endpoints, [&](const EndpointRecord& endpoint) {
+    const NetworkRecord& network = *state.records.network(endpoint.network_id);
+    return has_names(network) && network.network.driver != "host";
   });
   if (!wanted || sandbox.dns_port != 0) return;
   sandbox.dns_port = state.dns.open(sandbox.sandbox.id, sandbox.sandbox.netns, {});
@@ -182,14 +111,86 @@ std::vector<const EndpointRecord*> pointers(const std::vector<EndpointRecord>& e
   return all;
 }
 
-std::vector<EndpointRecord> copies(const std::vector<const EndpointRecord*>& endpoints) {
+}  // namespace
+
+std::vector<EndpointRecord> Controller::State::endpoints_staying(
+    const std::string& sandbox_id) const {
   std::vector<EndpointRecord> all;
-  for (const EndpointRecord* record : endpoints)
-    if (record->progress.state != State::leaving) all.push_back(*record);
+  for (const EndpointRecord* record : records.endpoints_of_sandbox(sandbox_id))
+    if (record->progress.state != netd::State::leaving) all.push_back(*record);
   return all;
 }
 
-}  // namespace
+std::string Controller::State::choose_interface(const std::string& prefix,
+                                                const SandboxRecord& sandbox,
+                                                const EndpointSpec& spec,
+                                                const std::vector<EndpointRecord>& others) {
+  std::vector<std::string> taken;
+  for (const EndpointRecord& other : others)
+    taken.push_back(other.endpoint.sandbox_link);
+  // A namespace that netd did not make may have interfaces that netd does not know.
+  if (!sandbox.netns_source.empty())
+    std::ranges::move(kernel.link_names(sandbox.sandbox.netns), std::back_inserter(taken));
+  const auto is_taken = [&](const std::string& name) {
+    return std::ranges::find(taken, name) != taken.end();
+  };
+  std::string asked = drivers::text_option(spec.options, drivers::option_endpoint_interface, "");
+  if (!asked.empty()) {
+    drivers::check_interface_name("interface name", asked);
+    if (is_taken(asked))
+      throw Error(ErrorKind::conflict,
+                  fmt::format("interface name '{}' is already in use in sandbox {}", asked,
+                              sandbox.spec.name));
+    return asked;
+  }
+  for (int number = 0;; ++number)
+    if (std::string name = prefix + std::to_string(number); !is_taken(name)) return name;
+}
+
+EndpointRecord Controller::State::prepare(const NetworkRecord& network,
+                                          const SandboxRecord& sandbox, const EndpointSpec& spec,
+                                          const std::vector<EndpointRecord>& others, Undo& undo) {
+  netd::check_room(*this, network, sandbox);
+  check_addresses(network, spec);
+  check_spec(network, spec);
+  const drivers::Driver& driver = driver_of(network);
+  EndpointRecord record{.network_id = network.network.id,
+                        .sandbox_id = sandbox.sandbox.id,
+                        .spec = spec,
+                        .order = next_order++};
+  drivers::Endpoint& endpoint = record.endpoint;
+  endpoint.id = make_id();
+  endpoint.options = spec.options;
+  if (has_names(network)) record.dns_names = dns_names(sandbox.spec, sandbox.sandbox.id, spec);
+  if (!driver.traits().has_links) return record;
+
+  endpoint.sandbox_link =
+      choose_interface(driver.interface_prefix(network.network), sandbox, spec, others);
+  endpoint.sandbox_index = make_link_index();
+  if (!network.remote.driver) {
+    endpoint.host_link = "nv" + endpoint.id.substr(0, 10);
+    endpoint.host_index = make_link_index();
+    endpoint.host_mac = make_mac();
+  }
+  // A plugin may choose where the user did not.
+  if (spec.mac || !network.remote.driver || network.remote.requires_mac)
+    endpoint.mac = spec.mac.value_or(make_mac());
+  for (const ipam::Address& address : spec.link_local)
+    endpoint.link_local.push_back({address, address.is_v4() ? 16 : 64});
+  driver.check_endpoint(network.network, endpoint);
+
+  const auto allocate = [&](Family family, const std::optional<ipam::Address>& wanted) {
+    const auto address = addresses.allocate(network, family, wanted);
+    if (address)
+      undo.add(
+          [this, id = network.network.id, ip = address->address] { addresses.release(id, ip); });
+    return address;
+  };
+  if (network.remote.ipam) return record;
+  endpoint.ipv4 = allocate(Family::v4, spec.ipv4);
+  endpoint.ipv6 = allocate(Family::v6, spec.ipv6);
+  return record;
+}
 
 std::vector<PublishedPorts::Held> Controller::State::reserve_ports(
     const std::vector<drivers::PortBinding>& bindings, const std::vector<EndpointRecord>& endpoints,
@@ -261,7 +262,7 @@ void Controller::State::put_changes(Work& work, const SandboxRecord& sandbox,
     work.change(sandbox);
   for (const EndpointRecord& record : endpoints) {
     const EndpointRecord* before = records.endpoint(record.endpoint.id);
-    if (!before)
+    if (!before || before->progress.state == netd::State::joining)
       work.make(record);
     else if (before->progress.plan != record.progress.plan ||
              before->endpoint.ports != record.endpoint.ports)
@@ -273,12 +274,19 @@ void Controller::State::attach(const SandboxRecord& sandbox,
                                const std::vector<Attachment>& attachments) {
   check_not_leaving(sandbox);
   Undo undo;
-  SandboxRecord after = sandbox;
-  std::vector<EndpointRecord> endpoints = copies(records.endpoints_of_sandbox(sandbox.sandbox.id));
+  std::vector<EndpointRecord> endpoints = endpoints_staying(sandbox.sandbox.id);
   const std::size_t first_new = endpoints.size();
   for (const auto& [network, spec] : attachments)
-    endpoints.push_back(prepare(*this, *network, sandbox, spec, endpoints, undo));
-  open_dns(*this, after, attachments, undo);
+    endpoints.push_back(prepare(*network, sandbox, spec, endpoints, undo));
+  join(sandbox, std::move(endpoints), first_new);
+  undo.dismiss();
+}
+
+void Controller::State::join(const SandboxRecord& sandbox, std::vector<EndpointRecord> endpoints,
+                             std::size_t first_new) {
+  Undo undo;
+  SandboxRecord after = sandbox;
+  open_dns(*this, after, endpoints, undo);
   std::vector<PublishedPorts::Held> held = resolve_ports(after, endpoints);
   replan(after, endpoints);
   const std::vector<sandbox::Element> published = published_elements(sandbox.sandbox.id);
@@ -287,7 +295,7 @@ void Controller::State::attach(const SandboxRecord& sandbox,
   work.commit(Durability::process);
   undo.dismiss();
 
-  ports.keep(sandbox.sandbox.id, std::move(held));
+  ports.keep(after.sandbox.id, std::move(held));
   const SandboxRecord& now = *records.sandbox(after.sandbox.id);
   for (std::size_t i = first_new; i < endpoints.size(); ++i) {
     names.publish(endpoints[i]);
@@ -390,6 +398,7 @@ void Controller::connect(std::string_view network, std::string_view sandbox,
                          const EndpointSpec& spec) {
   const NetworkRecord& to = state_->network(network, Purpose::use);
   const SandboxRecord& from = state_->sandbox(sandbox);
+  state_->check_idle(from);
   state_->check_modes(from, {&to}, true);
   state_->attach(from, {{&to, spec}});
 }
@@ -414,6 +423,7 @@ void Controller::disconnect(std::string_view network, std::string_view sandbox, 
     throw std::invalid_argument(
         "cannot disconnect container from host network - container was created in host network "
         "mode");
+  state_->check_idle(record);
   state_->detach(record, *endpoint);
 }
 

@@ -185,41 +185,29 @@ void Controller::State::remember_host_settings(const sandbox::Plan& plan) {
   }
 }
 
-Addresses::Request Controller::State::address_request(
-    const NetworkRecord& record, std::vector<PoolRequest> pools,
-    const std::vector<ipam::Prefix>& reserved) const {
-  const drivers::Driver& driver = driver_of(record);
-  return {.network_id = record.network.id,
-          .ipv4 = record.network.ipv4,
-          .ipv6 = record.network.ipv6,
-          .pools = std::move(pools),
-          .reserved = reserved,
-          .wants_gateway =
-              [&record, &driver](ipam::Family family) {
-                return driver.wants_gateway(record.network, family);
-              },
-          .name_of = [this](const ipam::Prefix& subnet) { return owner_of(subnet); }};
-}
-
-std::vector<std::string> Controller::State::make_network(const NetworkSpec& spec,
-                                                         NetworkRecord& record) {
+void Controller::State::check_network(const NetworkRecord& record) const {
   const drivers::Driver& driver = driver_of(record);
   check_single_instance(*this, driver);
   driver.check_options(record.network);
-  Undo undo;
-  std::vector<std::string> warnings;
-  if (driver.traits().allocates && record.ipam_driver != "null") {
-    const auto reserved = reserved_prefixes();
-    warnings = route_warnings(spec, reserved);
-    record.network.pools = addresses.open(address_request(record, spec.pools, reserved));
-    undo.add([&] { addresses.close(record.network.id); });
-  }
-  std::ranges::move(make_allocated(record), std::back_inserter(warnings));
-  undo.dismiss();
-  return warnings;
 }
 
-std::vector<std::string> Controller::State::make_allocated(NetworkRecord& record) {
+std::vector<std::string> Controller::State::open_pools(
+    const NetworkSpec& spec, NetworkRecord& record,
+    const std::function<bool(ipam::Family)>& wants_gateway) {
+  if (!driver_of(record).traits().allocates || record.ipam_driver == "null") return {};
+  const auto reserved = reserved_prefixes();
+  record.network.pools =
+      addresses.open({.network_id = record.network.id,
+                      .ipv4 = record.network.ipv4,
+                      .ipv6 = record.network.ipv6,
+                      .pools = spec.pools,
+                      .reserved = reserved,
+                      .wants_gateway = wants_gateway,
+                      .name_of = [this](const ipam::Prefix& subnet) { return owner_of(subnet); }});
+  return route_warnings(spec, reserved);
+}
+
+std::vector<std::string> Controller::State::finish_network(NetworkRecord& record) {
   const drivers::Driver& driver = driver_of(record);
   std::vector<std::string> warnings = driver.check_network(record.network);
   choose_link(*this, driver, record.network);
@@ -253,21 +241,39 @@ void Controller::State::open_gateway_dns(const NetworkRecord& record) {
   }
 }
 
+std::vector<std::string> Controller::State::make_network(const NetworkSpec& spec,
+                                                         NetworkRecord& record) {
+  check_network(record);
+  Undo undo;
+  undo.add([&] { addresses.close(record.network.id); });
+  std::vector<std::string> warnings = open_pools(spec, record, [&](ipam::Family family) {
+    return driver_of(record).wants_gateway(record.network, family);
+  });
+  std::ranges::move(finish_network(record), std::back_inserter(warnings));
+  undo.dismiss();
+  return warnings;
+}
+
+NetworkRecord Controller::State::begin_network(NetworkSpec& spec) {
+  begin_again();
+  check_network_name(spec.name);
+  check_scope(spec);
+  if (spec.config_only) check_config_only(spec);
+  spec = merge_config(*this, std::move(spec));
+  return describe_network(spec, make_id());
+}
+
 CreatedNetwork Controller::create_network(const NetworkSpec& given) {
-  state_->begin_again();
-  state_->check_network_name(given.name);
-  check_scope(given);
-  if (given.config_only) check_config_only(given);
-  const NetworkSpec spec = merge_config(*state_, given);
-  NetworkRecord record = state_->describe_network(spec, state_->make_id());
-  if (!state_->drivers.find(record.network.driver))
-    throw Error(ErrorKind::not_found,
-                fmt::format("could not find plugin {} in v1 plugin registry: plugin not found",
-                            record.network.driver));
-  if (record.ipam_driver != "default" && record.ipam_driver != "null")
-    throw Error(ErrorKind::not_found,
-                fmt::format("could not find plugin {} in v1 plugin registry: plugin not found",
-                            record.ipam_driver));
+  NetworkSpec spec = given;
+  NetworkRecord record = state_->begin_network(spec);
+  const bool own_ipam = record.ipam_driver == "default" || record.ipam_driver == "null";
+  for (const std::string& plugin :
+       {state_->drivers.find(record.network.driver) ? "" : record.network.driver,
+        own_ipam ? "" : record.ipam_driver})
+    if (!plugin.empty())
+      throw Error(
+          ErrorKind::not_found,
+          fmt::format("could not find plugin {} in v1 plugin registry: plugin not found", plugin));
   std::vector<std::string> warnings;
   if (spec.config_only) {
     for (const PoolRequest& pool : spec.pools)
@@ -296,12 +302,12 @@ void Controller::State::remove_network(const NetworkRecord& network) {
   publish_event("destroy", record);
 }
 
-void Controller::remove_network(std::string_view reference) {
-  const NetworkRecord& record = state_->network(reference, Purpose::remove);
+void Controller::State::check_removable(const NetworkRecord& record) const {
   if (record.predefined)
     throw drivers::Refused(
         fmt::format("{} is a pre-defined network and cannot be removed", record.network.name));
-  const auto endpoints = endpoints_of(record.network.id);
+  if (record.progress.state == netd::State::joining) check_idle(record);
+  const auto endpoints = records.endpoints_of_network(record.network.id);
   if (!endpoints.empty()) {
     std::vector<std::string> users;
     for (const EndpointRecord* endpoint : endpoints)
@@ -311,10 +317,15 @@ void Controller::remove_network(std::string_view reference) {
         fmt::format("error while removing network: network {} has active endpoints ({})",
                     record.network.name, fmt::join(users, ", ")));
   }
-  for (const NetworkRecord* other : networks())
+  for (const NetworkRecord* other : records.networks())
     if (record.config_only && other->config_from == record.network.name)
       throw drivers::Refused(
           fmt::format("configuration network \"{}\" is in use", record.network.name));
+}
+
+void Controller::remove_network(std::string_view reference) {
+  const NetworkRecord& record = state_->network(reference, Purpose::remove);
+  state_->check_removable(record);
   state_->remove_network(record);
 }
 

@@ -102,19 +102,6 @@ void check_hostname(std::string_view what, const std::string& name) {
         fmt::format("invalid {} '{}': at most 64 letters, digits, '-', '.' and '_'", what, name));
 }
 
-std::vector<Controller::State::Attachment> attachments_of(const Controller::State& state,
-                                                          const SandboxSpec& spec) {
-  std::vector<Controller::State::Attachment> attachments;
-  for (const SandboxSpec::Attachment& wanted : spec.networks) {
-    const NetworkRecord& network = state.network(wanted.network, Purpose::use);
-    for (const auto& [other, endpoint] : attachments)
-      if (other == &network)
-        throw std::invalid_argument(fmt::format("network {} is named twice", network.network.name));
-    attachments.emplace_back(&network, wanted.endpoint);
-  }
-  return attachments;
-}
-
 }  // namespace
 
 void Controller::State::check_not_leaving(const SandboxRecord& sandbox) {
@@ -149,14 +136,25 @@ void Controller::State::check_modes(const SandboxRecord& sandbox,
         "(none) mode");
 }
 
-SandboxView Controller::create_sandbox(const SandboxSpec& spec) {
-  State& state = *state_;
-  state.begin_again();
-  check_identity(state, spec);
+std::vector<Controller::State::Attachment> Controller::State::attachments_of(
+    const SandboxSpec& spec) const {
+  std::vector<Attachment> attachments;
+  for (const SandboxSpec::Attachment& wanted : spec.networks) {
+    const NetworkRecord& to = network(wanted.network, Purpose::use);
+    for (const auto& [other, endpoint] : attachments)
+      if (other == &to)
+        throw std::invalid_argument(fmt::format("network {} is named twice", to.network.name));
+    attachments.emplace_back(&to, wanted.endpoint);
+  }
+  return attachments;
+}
+
+const SandboxRecord& Controller::State::begin_sandbox(const SandboxSpec& spec,
+                                                      const std::vector<Attachment>& attachments) {
+  check_identity(*this, spec);
   check_sharing(spec);
   check_hostname("hostname", spec.hostname);
   check_hostname("domain name", spec.domainname);
-  const auto attachments = attachments_of(state, spec);
   std::vector<const NetworkRecord*> networks;
   bool on_host = false;
   for (const auto& [network, endpoint] : attachments) {
@@ -164,27 +162,31 @@ SandboxView Controller::create_sandbox(const SandboxSpec& spec) {
     on_host = on_host || network->network.driver == "host";
   }
   SandboxRecord record{.spec = spec, .created_nano = now_nano()};
-  record.sandbox.id = spec.id.empty() ? state.make_id() : spec.id;
-  record.sandbox.netns = fmt::format("{}/netns/{}", state.config.run_dir, record.sandbox.id);
-  record.netns_source = source_of(state, spec, on_host);
-  check_namespace(state, spec, record.netns_source);
-  if (!spec.shared_with.empty())
-    record.spec.shared_with = state.sandbox(spec.shared_with).sandbox.id;
+  record.sandbox.id = spec.id.empty() ? make_id() : spec.id;
+  record.sandbox.netns = fmt::format("{}/netns/{}", config.run_dir, record.sandbox.id);
+  record.netns_source = source_of(*this, spec, on_host);
+  check_namespace(*this, spec, record.netns_source);
+  if (!spec.shared_with.empty()) record.spec.shared_with = sandbox(spec.shared_with).sandbox.id;
   if (record.spec.hostname.empty()) record.spec.hostname = spec.name.substr(0, 63);
   record.spec.id.clear();
   record.spec.networks.clear();
-  state.check_modes(record, networks, false);
-  state.check_files(record.spec);
+  check_modes(record, networks, false);
+  check_files(record.spec);
 
-  // First the sandbox itself: the DNS listener opens in its namespace before the networks are
-  // joined.
   std::vector<EndpointRecord> none;
   record.owns_stack = record.spec.shared_with.empty() && !on_host;
-  state.replan(record, none);
-  Work work(state.store, state.kernel, state.records);
+  replan(record, none);
+  Work work(store, kernel, records);
   work.make(record, attachments.empty());
   work.commit(Durability::process);
-  const SandboxRecord& made = *state.records.sandbox(record.sandbox.id);
+  return *records.sandbox(record.sandbox.id);
+}
+
+SandboxView Controller::create_sandbox(const SandboxSpec& spec) {
+  State& state = *state_;
+  state.begin_again();
+  const auto attachments = state.attachments_of(spec);
+  const SandboxRecord& made = state.begin_sandbox(spec, attachments);
   try {
     state.write_files(made);
     if (attachments.empty())
@@ -232,17 +234,27 @@ std::vector<EndpointRecord> Controller::State::take_down(const SandboxRecord& re
   return endpoints;
 }
 
-void Controller::State::remove_sandbox(const SandboxRecord& sandbox) {
-  const SandboxRecord record = sandbox;  // outlives its place in `records`
+void Controller::State::check_removable(const SandboxRecord& record) const {
   for (const SandboxRecord* other : records.sandboxes())
     if (other->spec.shared_with == record.sandbox.id)
       throw Error(ErrorKind::conflict,
                   fmt::format("sandbox {} lives in the namespace of {}: remove {} first",
                               other->spec.name, record.spec.name, other->spec.name));
-  for (const EndpointRecord& endpoint : take_down(record))
+}
+
+void Controller::State::publish_removal(const SandboxRecord& record,
+                                        const std::vector<EndpointRecord>& endpoints) {
+  for (const EndpointRecord& endpoint : endpoints)
     publish_event("disconnect", *records.network(endpoint.network_id), record.sandbox.id);
   publish_event("die", record);
   publish_event("destroy", record);
+}
+
+void Controller::State::remove_sandbox(const SandboxRecord& sandbox) {
+  const SandboxRecord record = sandbox;  // outlives its place in `records`
+  check_idle(record);
+  check_removable(record);
+  publish_removal(record, take_down(record));
 }
 
 void Controller::remove_sandbox(std::string_view reference) {
@@ -257,6 +269,7 @@ SandboxView Controller::change_ports(std::string_view reference,
   std::vector<EndpointRecord> endpoints;
   for (const EndpointRecord* record : state.records.endpoints_of_sandbox(after.sandbox.id))
     endpoints.push_back(*record);
+  state.check_idle(after);
   check_open_for_ports(after);
   const std::vector<drivers::Port> before_ports = after.ports;
   std::vector<drivers::Port> added;

@@ -68,6 +68,8 @@ struct Controller::State {
   std::mt19937_64 random{std::random_device{}()};
   std::uint32_t next_link_index = 0x10000000;  // far above what the kernel counts up to
   std::int64_t next_order = 1;
+  /// Sandboxes that a verb is at work on while it asks plugins: id -> "is being connected".
+  std::map<std::string, std::string> busy;
   bool purged = false;  // nothing is there: the firewall and the built-in networks come first
 
   // --- identities (controller.cpp)
@@ -80,6 +82,11 @@ struct Controller::State {
   const SandboxRecord& sandbox(std::string_view reference) const;
   const drivers::Driver& driver_of(const NetworkRecord& network) const;
   SandboxView view_of(const SandboxRecord& sandbox) const;
+  /// Throws Error(conflict) when another verb is at work on it.
+  void check_idle(const SandboxRecord& sandbox) const;
+  void check_idle(const NetworkRecord& network) const;
+  /// Into the store and the model, as it is.
+  void write(Record record, Durability durability = Durability::process);
 
   // --- a sandbox as a whole (sandbox_state.cpp)
   /// Endpoints in the order in which they are asked for a default route (libnetwork.md 1.12).
@@ -99,6 +106,18 @@ struct Controller::State {
   using Attachment = std::pair<const NetworkRecord*, EndpointSpec>;
   /// Joins all networks in one transition; the sandbox is `joined` afterwards.
   void attach(const SandboxRecord& sandbox, const std::vector<Attachment>& attachments);
+  /// All that a new endpoint is but its ports and plan. What is taken is given back by `undo`.
+  EndpointRecord prepare(const NetworkRecord& network, const SandboxRecord& sandbox,
+                         const EndpointSpec& spec, const std::vector<EndpointRecord>& others,
+                         Undo& undo);
+  /// The interface's name in the sandbox: asked for, or prefix and the lowest free number.
+  std::string choose_interface(const std::string& prefix, const SandboxRecord& sandbox,
+                               const EndpointSpec& spec, const std::vector<EndpointRecord>& others);
+  /// The second half of attach: `endpoints` are all of the sandbox's, new from `first_new` on.
+  void join(const SandboxRecord& sandbox, std::vector<EndpointRecord> endpoints,
+            std::size_t first_new);
+  /// Those that are not leaving.
+  std::vector<EndpointRecord> endpoints_staying(const std::string& sandbox_id) const;
   void detach(const SandboxRecord& sandbox, const EndpointRecord& endpoint);
   /// Puts what differs between records and model into `work`.
   void put_changes(Work& work, const SandboxRecord& sandbox,
@@ -139,21 +158,38 @@ struct Controller::State {
   void check_network_name(const std::string& name) const;
   /// The record of what was asked, without pools, link and plan.
   NetworkRecord describe_network(const NetworkSpec& spec, std::string id) const;
+  /// Checks what can be checked of a request; `spec` gets what its configuration network says.
+  NetworkRecord begin_network(NetworkSpec& spec);
   /// Allocates, plans, makes and stores; warnings come back.
   std::vector<std::string> make_network(const NetworkSpec& spec, NetworkRecord& record);
-  /// The same for a record whose pools are chosen and leased.
-  std::vector<std::string> make_allocated(NetworkRecord& record);
+  /// The parts of make_network: what is wrong before anything is allocated; subnets of netd's own
+  /// IPAM; kernel, store and names.
+  void check_network(const NetworkRecord& record) const;
+  std::vector<std::string> open_pools(const NetworkSpec& spec, NetworkRecord& record,
+                                      const std::function<bool(ipam::Family)>& wants_gateway);
+  std::vector<std::string> finish_network(NetworkRecord& record);
+  /// Throws when the network can't go: predefined, in use.
+  void check_removable(const NetworkRecord& network) const;
   /// The network's own DNS server, where its driver wants one. Throws.
   void open_gateway_dns(const NetworkRecord& record);
-  /// What `Addresses` has to know to choose pools for a network. Refers to `record`.
-  Addresses::Request address_request(const NetworkRecord& record, std::vector<PoolRequest> pools,
-                                     const std::vector<ipam::Prefix>& reserved) const;
   /// Remembers what host-wide settings were before netd changes them, for `system purge`.
   void remember_host_settings(const sandbox::Plan& plan);
   /// What automatic choice of a subnet keeps clear of: the host's on-link routes and name servers.
   std::vector<ipam::Prefix> reserved_prefixes() const;
+  /// Who uses an endpoint (Controller::owner_of).
+  std::string owner_of(const EndpointRecord& record) const;
   /// The name of the network with that subnet.
   std::string owner_of(const ipam::Prefix& subnet) const;
+
+  // --- sandboxes (controller_sandboxes.cpp)
+  std::vector<Attachment> attachments_of(const SandboxSpec& spec) const;
+  /// Checks, and makes the sandbox itself: its DNS listener opens in its namespace before networks
+  /// are joined. `alone`: nothing is to be joined.
+  const SandboxRecord& begin_sandbox(const SandboxSpec& spec,
+                                     const std::vector<Attachment>& attachments);
+  /// Throws Error(conflict) when another sandbox lives in its namespace.
+  void check_removable(const SandboxRecord& sandbox) const;
+  void publish_removal(const SandboxRecord& sandbox, const std::vector<EndpointRecord>& endpoints);
 
   // --- removing (controller_sandboxes.cpp, controller_networks.cpp); return failures
   void remove_sandbox(const SandboxRecord& sandbox);

@@ -31,9 +31,12 @@
 #include "netd/instance_lock.h"
 #include "netd/log.h"
 #include "netd/notify.h"
+#include "netd/plugin/client.h"
 #include "netd/plugin/engine_names.h"
 #include "netd/plugin/serve.h"
+#include "netd/remote_verbs.h"
 #include "netd/sqlite_store.h"
+#include "netd/workers.h"
 #include "sandbox/linux_kernel.h"
 #include "sandbox/netns.h"
 
@@ -99,6 +102,11 @@ drivers::BridgeSettings bridge_settings(const Config& config) {
   return {.ip_forward = config.ip_forward, .ipv6_on_host = fs::exists("/proc/net/if_inet6")};
 }
 
+plugin::Directories plugin_directories(const Config& config) {
+  if (config.plugin_search_dirs.empty()) return {};
+  return {.sockets = config.plugin_search_dirs, .files = config.plugin_search_dirs};
+}
+
 /// The group whose members may use the API; -1 (leave it root's) when there is none on this
 /// machine.
 gid_t api_group() {
@@ -151,6 +159,9 @@ class Daemon {
   Events events_;
   std::shared_ptr<void> event_log_;
   Controller controller_;
+  plugin::Plugins plugins_;
+  Workers workers_;
+  RemoteVerbs verbs_;
   api::Metrics metrics_;
   plugin::EngineNames names_;
   api::Router router_;
@@ -165,6 +176,11 @@ Daemon::Daemon(const Config& config)
       store_(config.state_dir + "/netd.db"),
       drivers_(bridge_settings(config)),
       controller_(config_, store_, kernel_, drivers_, dns_, events_),
+      plugins_(plugin_directories(config), {.call = std::chrono::seconds(config.plugin_timeout)}),
+      verbs_(controller_, plugins_, ControlGate([this](std::function<void()> act) {
+               asio::post(control_, std::move(act));
+             }),
+             workers_),
       names_([this](const plugin::EngineNames::Answer& answer) {
         asio::post(control_, [this, answer] { learn(answer); });
       }),
@@ -173,7 +189,7 @@ Daemon::Daemon(const Config& config)
               [this](const api::Request& request) { return router_.handle(request); }) {}
 
 api::Router Daemon::make_router() {
-  api::Context context{controller_, events_, config_, metrics_};
+  api::Context context{controller_, events_, config_, metrics_, &verbs_};
   context.ask_names = [this](const api::NamesQuestion& question) { names_.ask(question); };
   return api::make_router(context, config_.plugin_dir.empty() ? std::vector<api::Route>{}
                                                               : plugin::plugin_routes(context));
@@ -307,7 +323,9 @@ void Daemon::run() {
   log::info("netd is up",
             {{"version", NETD_VERSION}, {"state", config_.state_dir}, {"run", config_.run_dir}});
   notify_service_manager("READY=1");
+  verbs_.settle_in_background();
   io_.run();
+  workers_.stop();
   control_.join();
   // What the control thread handed back meanwhile.
   io_.restart();

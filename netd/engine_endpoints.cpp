@@ -146,8 +146,8 @@ JoinedLink EngineDriver::join(const std::string& network_id, const std::string& 
   }
   JoinedLink link{.name = found.endpoint.sandbox_link,
                   .prefix = driver.interface_prefix(of.network)};
-  if (found.endpoint.ipv4) link.gateway4 = driver.gateway(of.network, Family::v4);
-  if (found.endpoint.ipv6) link.gateway6 = driver.gateway(of.network, Family::v6);
+  if (found.endpoint.ipv4) link.gateway4 = driver.gateway(of.network, found.endpoint, Family::v4);
+  if (found.endpoint.ipv6) link.gateway6 = driver.gateway(of.network, found.endpoint, Family::v6);
   link.disable_gateway_service = !link.gateway4 && !of.network.internal;
   return link;
 }

@@ -97,12 +97,10 @@ void EngineDriver::open_pools(const EngineNetworkSpec& spec, NetworkRecord& reco
   record.engine->foreign_addresses = !ours;
   const auto name_of = [this](const ipam::Prefix& subnet) { return state_.owner_of(subnet); };
   if (!ours) {
-    std::vector<PoolRequest> requests;
+    NetworkSpec asked;
     for (const EngineNetworkSpec::Pool& each : spec.pools)
-      requests.push_back(request_of(each.pool));
-    Addresses::Request request = state_.address_request(record, std::move(requests), {});
-    request.wants_gateway = [](ipam::Family) { return false; };
-    record.network.pools = state_.addresses.open(request);
+      asked.pools.push_back(request_of(each.pool));
+    state_.open_pools(asked, record, [](ipam::Family) { return false; });
     return;
   }
   for (const EngineNetworkSpec::Pool& each : spec.pools) {
@@ -131,12 +129,12 @@ std::vector<std::string> EngineDriver::create_network(const EngineNetworkSpec& s
   state_.begin_again();
   if (state_.records.network(spec.id)) return {};  // said before
   NetworkRecord record = describe(spec);
-  state_.driver_of(record).check_options(record.network);
+  state_.check_network(record);
   std::vector<Addresses::Claim> claims;
   open_pools(spec, record, claims);
   std::vector<std::string> warnings;
   try {
-    warnings = state_.make_allocated(record);
+    warnings = state_.finish_network(record);
   } catch (...) {
     if (claims.empty()) {
       state_.addresses.close(record.network.id);

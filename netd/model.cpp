@@ -19,9 +19,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Network, id, name, driver, ipv4,
                                                 adopted_addresses)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Port, protocol, container_port, host_address,
                                                 host_port)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Joined::StaticRoute, destination, next_hop)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Joined, source_link, gateway4, gateway6, routes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Endpoint, id, host_link, sandbox_link, host_index,
                                                 sandbox_index, host_mac, mac, ipv4, ipv6,
-                                                link_local, options, ports)
+                                                link_local, options, ports, joined)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Sandbox, id, netns)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PortBinding, protocol, container_port, host_address,
                                                 host_port_first, host_port_last)
@@ -54,6 +56,11 @@ static void from_json(const json& j, Progress& progress) {
   if (const auto next = j.find("next"); next != j.end()) progress.next = next->get<sandbox::Plan>();
 }
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PoolLease, pool_id, subnet, addresses)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RemoteNetwork, driver, ipam, created, requires_mac,
+                                                address_space, leases)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RemoteEndpoint::Lease, pool_id, address)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RemoteEndpoint, leases, created, joined, external)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EndpointSpec, ipv4, ipv6, link_local, aliases,
                                                 links, mac, options, gateway_priority)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SandboxSpec, name, id, hostname, domainname,
@@ -63,11 +70,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EngineNetwork, api, foreign_addr
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NetworkRecord, network, created_nano, scope,
                                                 attachable, ingress, config_only, config_from,
                                                 ipam_driver, ipam_options, labels, predefined,
-                                                engine, progress)
+                                                engine, remote, progress)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EngineEndpoint, process, sandbox_key, ports,
                                                 external, container_id, container_name)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EndpointRecord, endpoint, network_id, sandbox_id,
-                                                engine, spec, dns_names, order, progress)
+                                                engine, spec, dns_names, order, remote, progress)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SandboxRecord, sandbox, spec, created_nano,
                                                 netns_source, owns_stack, dns_port, ports, progress)
 

@@ -65,6 +65,36 @@ struct EngineNetwork {
   bool named = false;              // by `-o io.netd.name` or the engine's answer, not by its id
 };
 
+/// A pool that an IPAM plugin has leased to a network, and the addresses in it that were requested
+/// for the network itself: they are given back with it.
+struct PoolLease {
+  std::string pool_id;
+  ipam::Prefix subnet;
+  std::vector<ipam::Address> addresses;
+};
+
+/// What plugins have to do with a network; all false and empty for netd's own.
+struct RemoteNetwork {
+  bool driver = false;        // network.driver is a plugin's name
+  bool ipam = false;          // ipam_driver is one
+  bool created = false;       // CreateNetwork was asked: DeleteNetwork is due
+  bool requires_mac = false;  // RequestAddress wants the MAC
+  std::string address_space;
+  std::vector<PoolLease> leases;
+};
+
+/// What plugins have to be told when an endpoint goes.
+struct RemoteEndpoint {
+  struct Lease {
+    std::string pool_id;
+    ipam::Address address;
+  };
+  std::vector<Lease> leases;
+  bool created = false;   // CreateEndpoint was asked
+  bool joined = false;    // Join was asked
+  bool external = false;  // ProgramExternalConnectivity was asked
+};
+
 struct NetworkRecord {
   drivers::Network network;
   std::int64_t created_nano = 0;  // Unix time
@@ -78,6 +108,7 @@ struct NetworkRecord {
   Labels labels;
   bool predefined = false;              // bridge, host, none
   std::optional<EngineNetwork> engine;  // absent = netd's own
+  RemoteNetwork remote;
   Progress progress;
 };
 
@@ -113,6 +144,7 @@ struct EndpointRecord {
   EndpointSpec spec;
   std::vector<std::string> dns_names;  // name, aliases, short id, hostname
   std::int64_t order = 0;              // of joining, within netd
+  RemoteEndpoint remote;
   Progress progress;
 };
 

@@ -6,6 +6,7 @@
 
 #include "dns/listeners.h"
 #include "netd/engine_driver.h"
+#include "netd/owed_calls.h"
 #include "sandbox/transition.h"
 
 namespace netd {
@@ -49,6 +50,24 @@ void Restore::drop_records(const std::vector<Record>& records) {
   for (const Record& record : records)
     changes.push_back({key_of(record), std::nullopt});
   state_.store.txn({}, changes, Durability::process);
+}
+
+/// Before the records go: a crash in between leaves both, and being told twice harms no plugin.
+void Restore::owe_plugins(const std::vector<Record>& going, const std::vector<Record>& all) {
+  std::map<std::string, const NetworkRecord*> networks;
+  for (const Record& record : all)
+    if (const auto* network = std::get_if<NetworkRecord>(&record))
+      networks[network->network.id] = network;
+  std::vector<Change> changes;
+  for (const Record& record : going) {
+    OwedCalls calls;
+    if (const auto* network = std::get_if<NetworkRecord>(&record)) calls = owed_by(*network);
+    if (const auto* endpoint = std::get_if<EndpointRecord>(&record))
+      if (const auto of = networks.find(endpoint->network_id); of != networks.end())
+        calls = owed_by(*endpoint, *of->second);
+    if (!calls.empty()) changes.push_back(owed_change(id_of(record), calls));
+  }
+  if (!changes.empty()) state_.store.txn({}, changes, Durability::process);
 }
 
 /// Numbers that netd gives out begin above those of all records…
@@ -150,8 +169,13 @@ void Restore::settle(std::vector<Record>& records) {
 
 void Restore::load(bool same_host) {
   std::vector<Record> records = load_records(state_.store);
-  for (const Record& record : records)
+  std::vector<Record> going;
+  for (Record& record : records) {
     count_up(record);
+    const bool dies = !same_host && std::holds_alternative<EndpointRecord>(record);
+    if (dies || progress_of(record).state != State::joined) going.push_back(record);
+  }
+  owe_plugins(going, records);
   if (!same_host) {
     std::vector<Record> gone;
     std::erase_if(records, [&](const Record& record) {
@@ -195,7 +219,7 @@ void Restore::restore_network(const NetworkRecord& stored) {
   NetworkRecord record = stored;
   const std::string object = "network " + record.network.name;
   if (record.config_only) return;
-  state_.addresses.reopen(record.network.id, record.network.pools);
+  if (!record.remote.ipam) state_.addresses.reopen(record.network.id, record.network.pools);
   state_.names.open_network(record.network);
   if (record.progress.state != State::joined) return;
   if (!record.network.link_name.empty()) {
@@ -264,6 +288,12 @@ void Restore::restore_sandbox(const SandboxRecord& stored) {
   if (!state_.kernel.is_pinned(stored.sandbox.netns)) {
     problems_.push_back(
         fmt::format("sandbox {}: its network namespace is gone; removed", stored.spec.name));
+    std::vector<Record> going, all;
+    for (const EndpointRecord* endpoint : state_.records.endpoints_of_sandbox(stored.sandbox.id))
+      going.emplace_back(*endpoint);
+    for (const NetworkRecord* network : state_.records.networks())
+      all.emplace_back(*network);
+    owe_plugins(going, all);
     state_.take_down(SandboxRecord(stored));
     return;
   }

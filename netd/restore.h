@@ -7,6 +7,9 @@
 //               it changed)             leaves), then on to what the driver says today
 //   another     the host rebooted, or   sandboxes and endpoints dropped, only their pins
 //   identity    its namespace is new    undone; networks made again
+//
+// What plugins are to be told of objects that go is written down (owed_calls.h) and told later, in
+// the background: nobody is waited for here.
 #pragma once
 
 #include <set>
@@ -32,6 +35,7 @@ class Restore {
   void settle(std::vector<Record>& records);
   bool settle_one(Record& record);
   void write_settled(const std::vector<Record>& records);
+  void owe_plugins(const std::vector<Record>& going, const std::vector<Record>& all);
   void count_up(const Record& record);
   void count_up_links();
   void restore_firewall();

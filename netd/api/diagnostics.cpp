@@ -9,6 +9,7 @@
 #include "netd/api/handlers.h"
 #include "netd/api/metrics.h"
 #include "netd/config.h"
+#include "netd/remote_verbs.h"
 
 namespace netd::api {
 namespace {
@@ -93,11 +94,22 @@ Response system_info(const Call&, Context& context) {
 }
 
 Response system_purge(const Call&, Context& context) {
+  if (context.verbs)
+    if (const auto plugins = context.verbs->asked_by_all(); !plugins.empty())
+      return ask_later(*context.verbs, plugins, [](RemoteVerbs& verbs) {
+        return json_response(200, {{"Failures", verbs.purge()}});
+      });
   return json_response(200, {{"Failures", context.controller.purge()}});
 }
 
 Response system_prune(const Call&, Context& context) {
-  const auto names = context.controller.prune_networks([](const NetworkRecord&) { return true; });
+  const auto all = [](const NetworkRecord&) { return true; };
+  if (context.verbs)
+    if (const auto plugins = context.verbs->asked_by_all(); !plugins.empty())
+      return ask_later(*context.verbs, plugins, [all](RemoteVerbs& verbs) {
+        return json_response(200, {{"NetworksDeleted", verbs.prune_networks(all)}});
+      });
+  const auto names = context.controller.prune_networks(all);
   return json_response(200, {{"NetworksDeleted", names}});
 }
 

@@ -162,6 +162,19 @@ std::string gateway_of(const drivers::Network& network,
   return "";
 }
 
+/// A plugin's gateway is its endpoint's own.
+std::string gateway_of(const drivers::Network& network, const drivers::Endpoint& endpoint,
+                       ipam::Family family) {
+  const bool v4 = family == ipam::Family::v4;
+  if (!endpoint.joined) return gateway_of(network, v4 ? endpoint.ipv4 : endpoint.ipv6);
+  const auto& gateway = v4 ? endpoint.joined->gateway4 : endpoint.joined->gateway6;
+  return gateway && !network.internal ? gateway->to_string() : "";
+}
+
+std::string mac_or_empty(const ipam::Mac& mac) {
+  return mac == ipam::Mac{} ? "" : mac.to_string();
+}
+
 json ipam_config_json(const EndpointSpec& spec) {
   json config = json::object();
   if (spec.ipv4) config["IPv4Address"] = spec.ipv4->to_string();
@@ -271,7 +284,7 @@ json network_inspect_json(const NetworkRecord& record,
     const std::string key = container_id(*endpoint);
     containers[key] = {{"Name", name},
                        {"EndpointID", link.id},
-                       {"MacAddress", has_address ? link.mac.to_string() : ""},
+                       {"MacAddress", has_address ? mac_or_empty(link.mac) : ""},
                        {"IPv4Address", text_or_empty(link.ipv4)},
                        {"IPv6Address", text_or_empty(link.ipv6)}};
   }
@@ -291,15 +304,15 @@ json endpoint_json(const EndpointRecord& record, const NetworkRecord& network) {
   return {{"IPAMConfig", ipam_config_json(spec)},
           {"Links", null_if_empty(spec.links)},
           {"Aliases", null_if_empty(spec.aliases)},
-          {"MacAddress", has_link ? endpoint.mac.to_string() : ""},
+          {"MacAddress", has_link ? mac_or_empty(endpoint.mac) : ""},
           {"DriverOpts", spec.options.empty() ? json(nullptr) : json(spec.options)},
           {"GwPriority", spec.gateway_priority},
           {"NetworkID", record.network_id},
           {"EndpointID", endpoint.id},
-          {"Gateway", gateway_of(network.network, endpoint.ipv4)},
+          {"Gateway", gateway_of(network.network, endpoint, ipam::Family::v4)},
           {"IPAddress", address_or_empty(endpoint.ipv4)},
           {"IPPrefixLen", endpoint.ipv4 ? endpoint.ipv4->length : 0},
-          {"IPv6Gateway", gateway_of(network.network, endpoint.ipv6)},
+          {"IPv6Gateway", gateway_of(network.network, endpoint, ipam::Family::v6)},
           {"GlobalIPv6Address", address_or_empty(endpoint.ipv6)},
           {"GlobalIPv6PrefixLen", endpoint.ipv6 ? endpoint.ipv6->length : 0},
           {"DNSNames", null_if_empty(record.dns_names)}};

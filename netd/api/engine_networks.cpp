@@ -11,6 +11,7 @@
 #include "netd/config.h"
 #include "netd/error.h"
 #include "netd/ipam_check.h"
+#include "netd/remote_verbs.h"
 
 namespace netd::api {
 namespace {
@@ -59,6 +60,8 @@ std::vector<AttachedEndpoint> attached(const Controller& controller, const std::
   return result;
 }
 
+const std::set<std::string> no_plugins;
+
 std::string required_container(const JsonObject& body) {
   std::string container = body.text("Container");
   if (container.starts_with('/')) container.erase(0, 1);
@@ -94,8 +97,15 @@ Response create_network(const Call& call, Context& context) {
   const nlohmann::json body = call.body();
   const NetworkSpec spec = read_network_spec({body, ""});
   check_ipam(spec, context.config);
-  const CreatedNetwork created = context.controller.create_network(spec);
-  return json_response(201, {{"Id", created.id}, {"Warning", joined(created.warnings)}});
+  const auto answer = [](const CreatedNetwork& created) {
+    return json_response(201, {{"Id", created.id}, {"Warning", joined(created.warnings)}});
+  };
+  if (const auto plugins = context.verbs ? context.verbs->asked_by_create(spec) : no_plugins;
+      !plugins.empty())
+    return ask_later(*context.verbs, plugins, [spec, answer](RemoteVerbs& verbs) {
+      return answer(verbs.create_network(spec));
+    });
+  return answer(context.controller.create_network(spec));
 }
 
 Response connect_network(const Call& call, Context& context) {
@@ -103,6 +113,13 @@ Response connect_network(const Call& call, Context& context) {
   const JsonObject body(json, "");
   const std::string container = required_container(body);
   const EndpointSpec spec = read_endpoint_spec(body.object("EndpointConfig"));
+  const auto plugins =
+      context.verbs ? context.verbs->asked_by_attachment(call.id, container) : no_plugins;
+  if (!plugins.empty())
+    return ask_later(*context.verbs, plugins, [id = call.id, container, spec](RemoteVerbs& verbs) {
+      verbs.connect(id, container, spec);
+      return empty_response(200);
+    });
   context.controller.connect(call.id, container, spec);
   return empty_response(200);
 }
@@ -111,21 +128,42 @@ Response disconnect_network(const Call& call, Context& context) {
   const nlohmann::json json = call.body();
   const JsonObject body(json, "");
   const std::string container = required_container(body);
-  context.controller.disconnect(call.id, container, body.flag("Force"));
+  const bool force = body.flag("Force");
+  const auto plugins =
+      context.verbs ? context.verbs->asked_by_attachment(call.id, container) : no_plugins;
+  if (!plugins.empty())
+    return ask_later(*context.verbs, plugins, [id = call.id, container, force](RemoteVerbs& verbs) {
+      verbs.disconnect(id, container, force);
+      return empty_response(200);
+    });
+  context.controller.disconnect(call.id, container, force);
   return empty_response(200);
 }
 
 Response remove_network(const Call& call, Context& context) {
+  if (const auto plugins = context.verbs ? context.verbs->asked_by_network(call.id) : no_plugins;
+      !plugins.empty())
+    return ask_later(*context.verbs, plugins, [id = call.id](RemoteVerbs& verbs) {
+      verbs.remove_network(id);
+      return empty_response(204);
+    });
   context.controller.remove_network(call.id);
   return empty_response(204);
 }
 
 Response prune_networks(const Call& call, Context& context) {
   const PruneFilter filter(Filters::parse(call.parameter("filters")), now_nano());
-  const auto names = context.controller.prune_networks(
-      [&filter](const NetworkRecord& record) { return filter.accepts(record); });
-  return json_response(
-      200, {{"NetworksDeleted", names.empty() ? nlohmann::json(nullptr) : nlohmann::json(names)}});
+  const auto wanted = [filter](const NetworkRecord& record) { return filter.accepts(record); };
+  const auto answer = [](const std::vector<std::string>& names) {
+    return json_response(200, {{"NetworksDeleted",
+                                names.empty() ? nlohmann::json(nullptr) : nlohmann::json(names)}});
+  };
+  if (const auto plugins = context.verbs ? context.verbs->asked_by_all() : no_plugins;
+      !plugins.empty())
+    return ask_later(*context.verbs, plugins, [wanted, answer](RemoteVerbs& verbs) {
+      return answer(verbs.prune_networks(wanted));
+    });
+  return answer(context.controller.prune_networks(wanted));
 }
 
 }  // namespace netd::api

@@ -2,6 +2,10 @@
 // a call to a response; each runs on the control thread and throws what router.h translates.
 #pragma once
 
+#include <functional>
+#include <set>
+#include <string>
+
 #include "netd/api/router.h"
 #include "netd/api/routes.h"
 #include "netd/api/sandbox_json.h"
@@ -55,6 +59,12 @@ Response system_purge(const Call& call, Context& context);
 /// Removes the networks that nobody uses; {"NetworksDeleted":[…]}
 Response system_prune(const Call& call, Context& context);
 Response metrics(const Call& call, Context& context);
+
+// asking.cpp: verbs that ask plugins
+/// Runs `verb` on a worker, which has a place among those that wait for `plugins`; what it returns
+/// or throws becomes the answer. Throws Error(unavailable) when there is no place left.
+Response ask_later(RemoteVerbs& verbs, const std::set<std::string>& plugins,
+                   std::function<Response(RemoteVerbs&)> verb);
 
 /// A sandbox with all that its JSON needs.
 SandboxPicture picture_of(const SandboxView& view, const Controller& controller);

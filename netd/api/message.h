@@ -46,6 +46,9 @@ struct Response {
   /// Set: after the head, lines are sent as they come until the queue closes or the client goes
   /// away.
   std::shared_ptr<LineQueue> lines;
+  /// Set: the rest is not the answer yet. The server calls this once, on the control thread; it
+  /// must not block there, and calls `done` with the answer once, from any thread.
+  std::function<void(std::function<void(Response)> done)> later;
 };
 
 /// JSON of any text: what is not UTF-8 is replaced, so that echoing a client's bytes can't throw.

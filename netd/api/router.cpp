@@ -39,25 +39,6 @@ int status_of(ErrorKind kind) {
   return 500;
 }
 
-/// The one place where exceptions become answers. Call it in a catch block.
-Response translate_exception() {
-  try {
-    throw;
-  } catch (const Error& error) {
-    return error_response(status_of(error.kind()), error.what());
-  } catch (const std::invalid_argument& error) {
-    return error_response(400, error.what());
-  } catch (const nlohmann::json::exception& error) {
-    return error_response(400, fmt::format("invalid JSON: {}", error.what()));
-  } catch (const drivers::Refused& error) {
-    return error_response(403, error.what());
-  } catch (const std::exception& error) {  // std::system_error and what nobody expected
-    return error_response(500, error.what());
-  } catch (...) {
-    return error_response(500, "unknown error");
-  }
-}
-
 /// "v1.41" -> {1, 41}; absent when the segment is no version.
 std::optional<ApiVersion> parse_version(std::string_view segment) {
   if (!segment.starts_with('v')) return std::nullopt;
@@ -157,6 +138,24 @@ void add_common_headers(Response& response) {
 
 }  // namespace
 
+Response translate_exception() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error_response(status_of(error.kind()), error.what());
+  } catch (const std::invalid_argument& error) {
+    return error_response(400, error.what());
+  } catch (const nlohmann::json::exception& error) {
+    return error_response(400, fmt::format("invalid JSON: {}", error.what()));
+  } catch (const drivers::Refused& error) {
+    return error_response(403, error.what());
+  } catch (const std::exception& error) {  // std::system_error and what nobody expected
+    return error_response(500, error.what());
+  } catch (...) {
+    return error_response(500, "unknown error");
+  }
+}
+
 std::string ApiVersion::to_string() const {
   return fmt::format("{}.{}", major, minor);
 }
@@ -236,6 +235,7 @@ Response Router::answer(const Route& route, const Call& call) const {
   if (!observer_ || route.operation.empty()) return route.handler(call);
   const auto began = std::chrono::steady_clock::now();
   Response response = route.handler(call);
+  if (response.later) return response;  // how long others take is no measure of netd
   observer_(route.operation,
             std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
   return response;
@@ -247,6 +247,14 @@ Response Router::handle(const Request& request) const {
     response = dispatch(request);
   } catch (...) {
     response = translate_exception();
+  }
+  if (response.later) {
+    response.later = [later = std::move(response.later)](std::function<void(Response)> done) {
+      later([done = std::move(done)](Response answer) {
+        add_common_headers(answer);
+        done(std::move(answer));
+      });
+    };
   }
   add_common_headers(response);
   return response;

@@ -67,6 +67,9 @@ class Router {
   Observer observer_;
 };
 
+/// The answer to the exception that is being handled: call it in a catch block.
+Response translate_exception();
+
 /// What {id} matches when `path` fits `pattern`, "" for a pattern without it; absent = does not
 /// fit.
 std::optional<std::string> match_path(std::string_view pattern, std::string_view path);

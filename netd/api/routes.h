@@ -9,6 +9,7 @@
 namespace netd {
 class Controller;
 class Events;
+class RemoteVerbs;
 struct Config;
 }  // namespace netd
 
@@ -29,6 +30,7 @@ struct Context {
   Events& events;
   const Config& config;
   Metrics& metrics;
+  RemoteVerbs* verbs = nullptr;  // null: no plugins are asked
   /// Asks in the background; absent = nobody is asked (tests).
   std::function<void(const NamesQuestion&)> ask_names = {};
 };

@@ -7,6 +7,7 @@
 #include "netd/api/handlers.h"
 #include "netd/api/times.h"
 #include "netd/error.h"
+#include "netd/remote_verbs.h"
 
 namespace netd::api {
 namespace {
@@ -20,6 +21,8 @@ bool matches_network(const Filters& filters, const SandboxPicture& picture) {
                        return wanted.contains(network.name) || wanted.contains(network.id);
                      });
 }
+
+const std::set<std::string> no_plugins;
 
 Response sandbox_response(int status, const SandboxView& view, const Controller& controller) {
   return json_response(status, sandbox_json(picture_of(view, controller)));
@@ -62,6 +65,14 @@ bool accepts(const Filters& filters, const SandboxPicture& picture) {
 Response create_sandbox(const Call& call, Context& context) {
   const nlohmann::json body = call.body();
   const SandboxSpec spec = read_sandbox_spec({body, ""});
+  if (const auto plugins = context.verbs ? context.verbs->asked_by_create(spec) : no_plugins;
+      !plugins.empty())
+    return ask_later(
+        *context.verbs, plugins, [spec, &controller = context.controller](RemoteVerbs& verbs) {
+          const std::string id = verbs.create_sandbox(spec);
+          return verbs.gate().run(
+              [&] { return sandbox_response(201, controller.sandbox(id), controller); });
+        });
   return sandbox_response(201, context.controller.create_sandbox(spec), context.controller);
 }
 
@@ -81,6 +92,12 @@ Response inspect_sandbox(const Call& call, Context& context) {
 }
 
 Response remove_sandbox(const Call& call, Context& context) {
+  if (const auto plugins = context.verbs ? context.verbs->asked_by_sandbox(call.id) : no_plugins;
+      !plugins.empty())
+    return ask_later(*context.verbs, plugins, [id = call.id](RemoteVerbs& verbs) {
+      verbs.remove_sandbox(id);
+      return empty_response(204);
+    });
   context.controller.remove_sandbox(call.id);
   return empty_response(204);
 }

@@ -43,10 +43,15 @@ auto answer_on_control(const std::shared_ptr<SessionShared>& shared, const Reque
     auto carry_out = [handler = std::move(handler), state, asked,
                       work = std::move(work)]() mutable {
       Response response = state->handler(*asked);
-      asio::post(state->io,
-                 [handler = std::move(handler), response = std::move(response)]() mutable {
-                   std::move(handler)(std::move(response));
-                 });
+      auto finish = [handler = std::move(handler), work = std::move(work),
+                     io = state->io](Response answer) mutable {
+        asio::post(io, [handler = std::move(handler), answer = std::move(answer)]() mutable {
+          std::move(handler)(std::move(answer));
+        });
+      };
+      if (!response.later) return finish(std::move(response));
+      const auto shared_finish = std::make_shared<decltype(finish)>(std::move(finish));
+      response.later([shared_finish](Response answer) { (*shared_finish)(std::move(answer)); });
     };
     asio::post(state->control, std::move(carry_out));
   };

@@ -16,7 +16,6 @@ namespace http = boost::beast::http;
 using Parser = http::response_parser<http::string_body>;
 
 constexpr std::size_t header_limit_bytes = 64 * 1024;
-constexpr std::uint64_t body_limit_bytes = 256ull * 1024 * 1024;
 
 /// RFC 9110 7.2
 std::string host_header(const Address& address) {
@@ -33,6 +32,8 @@ void feed(Parser& parser, std::string& pending) {
     const std::size_t used = parser.put(boost::asio::buffer(pending), error);
     pending.erase(0, used);
     if (error == http::error::need_more) return;
+    if (error == http::error::body_limit)
+      throw std::runtime_error("the answer is larger than what is listened to");
     if (error) throw std::runtime_error("the daemon's answer is not HTTP: " + error.message());
   }
 }
@@ -101,8 +102,12 @@ Client::Client(ClientOptions options)
       tls_(options_.tls ? read_tls(*options_.tls) : nullptr) {}
 
 Client::Client(std::string host, std::chrono::milliseconds deadline)
-    : Client(ClientOptions{
-          .host = std::move(host), .deadline = deadline, .tls = std::nullopt, .headers = {}}) {}
+    : Client([&] {
+        ClientOptions options;
+        options.host = std::move(host);
+        options.deadline = deadline;
+        return options;
+      }()) {}
 
 Client::~Client() = default;
 
@@ -113,15 +118,17 @@ void Client::connect(TimePoint until) {
 
 void Client::send_request(std::string_view method, std::string_view target,
                           const nlohmann::json* body, TimePoint until) {
-  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: netd-client/{}\r\n",
-                                 method, target, host_header(address_), NETD_VERSION);
+  std::string text = fmt::format(
+      "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: netd-client/{}\r\n", method, target,
+      options_.host_header.empty() ? host_header(address_) : options_.host_header, NETD_VERSION);
   for (const auto& [name, value] : options_.headers)
     text += fmt::format("{}: {}\r\n", name, value);
   if (body) {
     const std::string content =
         body->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    text += fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
-                        content.size(), content);
+    if (!options_.content_type.empty())
+      text += fmt::format("Content-Type: {}\r\n", options_.content_type);
+    text += fmt::format("Content-Length: {}\r\n\r\n{}", content.size(), content);
   } else {
     text += "Content-Length: 0\r\n\r\n";
   }
@@ -136,7 +143,7 @@ Response Client::request(std::string_view method, std::string_view target,
     send_request(method, target, body, until);
     Parser parser;
     parser.header_limit(header_limit_bytes);
-    parser.body_limit(body_limit_bytes);
+    parser.body_limit(options_.body_limit_bytes);
     parser.skip(method == "HEAD");
     parser.eager(true);
     std::string pending;

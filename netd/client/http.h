@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -59,6 +60,9 @@ struct ClientOptions {
   std::chrono::milliseconds deadline = std::chrono::seconds(120);
   std::optional<TlsOptions> tls;                             // empty = plain
   std::vector<std::pair<std::string, std::string>> headers;  // sent with each request
+  std::string host_header;                                   // empty = the address's
+  std::string content_type = "application/json";  // of what is sent; empty = no such header
+  std::uint64_t body_limit_bytes = 256ull * 1024 * 1024;
 };
 
 class Connection;
