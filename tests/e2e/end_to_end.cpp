@@ -144,7 +144,7 @@ void EndToEnd::make_machine() {
 }
 
 void EndToEnd::start_netd(const std::vector<std::string>& more) {
-  write_file("/run/netd.json", "{}");  // not this machine's
+  write_file("/run/netd.json", config_);  // not this machine's
   const Notifications notifications;
   std::vector<std::string> arguments{"netd",     "--config",    "/run/netd.json", "--state-dir",
                                      state_dir_, "--log-level", "debug"};

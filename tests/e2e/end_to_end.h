@@ -83,6 +83,9 @@ class EndToEnd : public tests::NamespaceTest {
   /// Asks again at every change of the namespace's links and addresses, for ten seconds at most.
   static bool eventually(const std::function<bool()>& holds);
 
+  /// netd's configuration file at its next start.
+  std::string config_ = "{}";
+
  private:
   void make_machine();
 
