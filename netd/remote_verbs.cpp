@@ -111,8 +111,12 @@ void RemoteVerbs::settle(const std::string& id, OwedCalls& calls, Absent& absent
 void RemoteVerbs::settle_later(const Absent& absent) {
   if (absent.empty() || gate_.run([&] { return std::exchange(settling_all_, true); })) return;
   workers_.start([this] {
-    settle_all();
-    gate_.run([&] { settling_all_ = false; });
+    try {
+      settle_all();
+      gate_.run([&] { settling_all_ = false; });
+    } catch (const std::exception& error) {  // the store's
+      log::warn("plugins are still owed calls, told at the next start", {{"error", error.what()}});
+    }
   });
 }
 
