@@ -247,7 +247,7 @@ std::string EndToEnd::address_v6_of(const std::string& sandbox, const std::strin
 std::string EndToEnd::traces() {
   return shell(
       "echo links:; ip -o link show | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/' | sort;"
-      "echo tables:; nft list tables;"
+      "echo tables:; nft list tables | sort;"
       "echo pins:; grep ' /run/netd/' /proc/self/mountinfo | grep nsfs | cut -d' ' -f5 || true;"
       "echo files:; find /run/netd -mindepth 1 ! -type d 2>/dev/null || true;"
       "find /run/netd/netns /run/netd/sandboxes -mindepth 1 2>/dev/null || true");
