@@ -94,6 +94,9 @@ TEST_F(PluginFaults, HalfAndHugeAnswersAreRefused) {
 }
 
 TEST_F(PluginFaults, AnotherNetworksVerbsDoNotWait) {
+  stop_netd();
+  config_ = R"({"plugin-timeout": 5})";  // time enough, on a busy machine too
+  start_netd();
   shell("netctl network create shop");
   plugin_->hang("NetworkDriver.Join");
   auto hanging = std::async(std::launch::async, [] { return refusal(); });
