@@ -1,0 +1,38 @@
+# The Debian package: `packaging/build-deb`, or cpack in any build directory. What only a package has, the configuration
+# and the texts that Debian's policy asks for, is the component "debian": `cmake --install` leaves it out.
+set(debian ${CMAKE_CURRENT_LIST_DIR})
+set(changelog ${CMAKE_CURRENT_BINARY_DIR}/changelog.gz)
+add_custom_command(OUTPUT ${changelog} DEPENDS ${debian}/changelog VERBATIM
+  COMMAND gzip -9nc ${debian}/changelog > ${changelog})
+add_custom_target(debian_changelog ALL DEPENDS ${changelog})
+
+set(only_in_package COMPONENT debian EXCLUDE_FROM_ALL)
+install(FILES ${debian}/netd.json DESTINATION /etc/netd ${only_in_package})
+install(FILES ${debian}/copyright ${changelog} DESTINATION share/doc/netd ${only_in_package})
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME netd)
+set(CPACK_PACKAGE_DIRECTORY ${CMAKE_BINARY_DIR}/packages)
+set(CPACK_PACKAGE_VENDOR netd)
+set(CPACK_PACKAGE_CONTACT "netd maintainers <maintainers@users.noreply.b-seed-b12e50b6.example>")
+set(CPACK_INSTALL_CMAKE_PROJECTS "${CMAKE_BINARY_DIR};netd;ALL;/;${CMAKE_BINARY_DIR};netd;debian;/")
+# Paths are the final ones while files are copied: ExecStart and /etc need that.
+set(CPACK_SET_DESTDIR ON)
+set(CPACK_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser, init-system-helpers (>= 1.52)")  # the maintainer scripts' programs
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "docker.io | docker-ce, bash-completion")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "container networking as a daemon of its own")
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "netd gives containers, or any Linux network namespace, user-defined networks with
+addresses, names, published ports and isolation. It is a network and IPAM plugin of
+a Docker engine, and serves the networking part of Docker's API itself. netctl
+administers it.")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
+  "${debian}/conffiles;${debian}/postinst;${debian}/prerm;${debian}/postrm")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+include(CPack)
