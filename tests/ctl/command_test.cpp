@@ -286,9 +286,9 @@ TEST(Netctl, TopologyIsATreeOrJson) {
 
 TEST(Netctl, DoctorFailsWhenSomethingIsMissing) {
   FakeApi api;
-  api.answers["GET /doctor"] = ok(
-      R"({"healthy":false,"findings":[{"severity":"missing","what":"link nv1 of web on shop",)"
-      R"("repair":"start netd again"}]})");
+  api.answers["GET /doctor"] =
+      ok(R"({"healthy":false,"findings":[{"severity":"missing","what":"link nv1 of web on shop",)"
+         R"("repair":"start netd again"}]})");
   const auto outcome = netctl(api, {"doctor"});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_EQ(outcome.output, "missing  link nv1 of web on shop    (start netd again)\n");
