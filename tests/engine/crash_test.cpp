@@ -22,6 +22,10 @@ class Crash : public Engine {
  protected:
   unsigned pick(unsigned count) { return static_cast<unsigned>(random_() % count); }
 
+  static nlohmann::json addresses_in_use() {
+    return {api("/networks/net0").at("Status"), api("/networks/net1").at("Status")};
+  }
+
   std::string operation() {
     const std::string name = "c" + std::to_string(pick(containers));
     const std::string network = "net" + std::to_string(pick(networks));
@@ -60,6 +64,7 @@ class Crash : public Engine {
 TEST_F(Crash, AtRandomMomentsLeavesNothing) {
   for (unsigned i = 0; i < networks; ++i)
     create_network("net" + std::to_string(i), "--subnet 10." + std::to_string(5 + i) + ".0.0/24");
+  const auto unused = addresses_in_use();
   const auto end = steady_clock::now() + duration;
   int done = 0, tried = 0;
   while (steady_clock::now() < end && !HasFatalFailure()) {
@@ -71,11 +76,10 @@ TEST_F(Crash, AtRandomMomentsLeavesNothing) {
   }
   EXPECT_GT(done, tried / 5) << "most operations were refused: the test does not say much";
   docker("ps -aq | xargs -r docker rm -f");
-  // All addresses and ports are free: each container gets the first of them.
-  EXPECT_TRUE(
-      soon([] { return attempt("netctl topology").output.find("c0") == std::string::npos; }));
+  // An engine that asked for an address and died before it had a use for it is forgotten when the
+  // next one introduces itself.
+  EXPECT_TRUE(soon([&] { return addresses_in_use() == unused; })) << addresses_in_use();
   run("c0", "--network net0 -p 8080:80");
-  EXPECT_EQ(container_address("c0", "net0"), "10.5.0.2");
   EXPECT_TRUE(is_published("c0"));
   expect_no_trace();
 }

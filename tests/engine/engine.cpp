@@ -246,7 +246,7 @@ bool Engine::is_published(const std::string& page) {
 }
 
 bool Engine::soon(const std::function<bool()>& holds) {
-  const auto end = steady_clock::now() + seconds(30);
+  const auto end = steady_clock::now() + seconds(60);
   while (!holds()) {
     if (steady_clock::now() > end) return false;
     poll(nullptr, 0, 30);

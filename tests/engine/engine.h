@@ -62,7 +62,7 @@ class Engine : public e2e::EndToEnd {
 
   /// The outside finds `page` at the host's port 8080, soon.
   static bool is_published(const std::string& page);
-  /// Asks again and again, for thirty seconds at most.
+  /// Asks again and again, for a minute at most.
   static bool soon(const std::function<bool()>& holds);
 
  private:
