@@ -15,7 +15,8 @@ std::string candidates(std::vector<std::string> words) {
 }
 
 TEST(Completion, KnowsTheCommands) {
-  EXPECT_EQ(candidates({""}), "completion\ndoctor\nevents\nnetwork\nport\nsandbox\nsystem\ntopology\n");
+  EXPECT_EQ(candidates({""}),
+            "completion\ndoctor\nevents\nnetwork\nport\nsandbox\nsystem\ntopology\n");
   EXPECT_EQ(candidates({"s"}), "sandbox\nsystem\n");
   EXPECT_EQ(candidates({"network", "c"}), "connect\ncreate\n");
 }
