@@ -66,7 +66,9 @@ std::string Controller::State::directory_of(const SandboxRecord& sandbox) const 
 }
 
 void Controller::State::check_files(const SandboxSpec& spec) const {
-  const SandboxRecord trial{.spec = spec, .dns_port = 1};
+  SandboxRecord trial;
+  trial.spec = spec;
+  trial.dns_port = 1;
   hosts_of(*this, trial);
   resolv_conf_of(*this, trial);
 }
