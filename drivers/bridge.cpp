@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "drivers/interior.h"
 #include "drivers/options.h"
 #include "drivers/port_mapping.h"
 
@@ -144,24 +145,6 @@ std::vector<Element> endpoint_elements(const Network& network, const Endpoint& e
         elements.push_back(std::move(element));
   }
   return elements;
-}
-
-/// What an endpoint is within its sandbox: addresses, settings, a link that is up.
-void add_interior(const Network& network, const Endpoint& endpoint, const Sandbox& sandbox,
-                  sandbox::Plan& plan) {
-  for (const auto& address : {endpoint.ipv4, endpoint.ipv6})
-    if (address)
-      plan.push_back(sandbox::AddAddress{
-          .netns = sandbox.netns, .index = endpoint.sandbox_index, .address = *address});
-  for (const ipam::Prefix& address : endpoint.link_local)
-    plan.push_back(sandbox::AddAddress{
-        .netns = sandbox.netns, .index = endpoint.sandbox_index, .address = address});
-  for (auto& [key, value] : endpoint_sysctls(endpoint.options, endpoint.sandbox_link))
-    plan.push_back(sandbox::SetSysctl{.netns = sandbox.netns, .key = key, .value = value});
-  plan.push_back(sandbox::SetLink{.netns = sandbox.netns,
-                                  .index = endpoint.sandbox_index,
-                                  .ipv6_link_local = network.ipv6,
-                                  .up = true});
 }
 
 }  // namespace
@@ -310,7 +293,7 @@ sandbox::Plan Bridge::endpoint_plan(const Network& network, const Endpoint& endp
   plan.push_back(sandbox::SetBridgePort{.index = endpoint.host_index,
                                         .isolated = !bool_option(network.options, option_icc, true),
                                         .hairpin = !endpoint.ports.empty()});
-  if (!sandbox.handed_over) add_interior(network, endpoint, sandbox, plan);
+  if (!sandbox.handed_over) add_interior(endpoint, sandbox, network.ipv6, plan);
   if (auto elements = endpoint_elements(network, endpoint); !elements.empty())
     plan.push_back(sandbox::AddElements{std::move(elements)});
   return plan;

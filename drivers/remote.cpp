@@ -1,5 +1,6 @@
 #include "drivers/remote.h"
 
+#include "drivers/interior.h"
 #include "drivers/options.h"
 
 namespace drivers {
@@ -45,19 +46,7 @@ sandbox::Plan Remote::endpoint_plan(const Network& network, const Endpoint& endp
   if (endpoint.mac != ipam::Mac{})
     plan.push_back(sandbox::SetLink{
         .netns = sandbox.netns, .index = endpoint.sandbox_index, .mac = endpoint.mac});
-  for (const auto& address : {endpoint.ipv4, endpoint.ipv6})
-    if (address)
-      plan.push_back(sandbox::AddAddress{
-          .netns = sandbox.netns, .index = endpoint.sandbox_index, .address = *address});
-  for (const ipam::Prefix& address : endpoint.link_local)
-    plan.push_back(sandbox::AddAddress{
-        .netns = sandbox.netns, .index = endpoint.sandbox_index, .address = address});
-  for (auto& [key, value] : endpoint_sysctls(endpoint.options, endpoint.sandbox_link))
-    plan.push_back(sandbox::SetSysctl{.netns = sandbox.netns, .key = key, .value = value});
-  plan.push_back(sandbox::SetLink{.netns = sandbox.netns,
-                                  .index = endpoint.sandbox_index,
-                                  .ipv6_link_local = network.ipv6 || endpoint.ipv6,
-                                  .up = true});
+  add_interior(endpoint, sandbox, network.ipv6 || endpoint.ipv6, plan);
   add_routes(*endpoint.joined, endpoint, sandbox, plan);
   return plan;
 }

@@ -1,0 +1,24 @@
+#include "drivers/interior.h"
+
+#include "drivers/options.h"
+
+namespace drivers {
+
+void add_interior(const Endpoint& endpoint, const Sandbox& sandbox, bool ipv6_link_local,
+                  sandbox::Plan& plan) {
+  for (const auto& address : {endpoint.ipv4, endpoint.ipv6})
+    if (address)
+      plan.push_back(sandbox::AddAddress{
+          .netns = sandbox.netns, .index = endpoint.sandbox_index, .address = *address});
+  for (const ipam::Prefix& address : endpoint.link_local)
+    plan.push_back(sandbox::AddAddress{
+        .netns = sandbox.netns, .index = endpoint.sandbox_index, .address = address});
+  for (auto& [key, value] : endpoint_sysctls(endpoint.options, endpoint.sandbox_link))
+    plan.push_back(sandbox::SetSysctl{.netns = sandbox.netns, .key = key, .value = value});
+  plan.push_back(sandbox::SetLink{.netns = sandbox.netns,
+                                  .index = endpoint.sandbox_index,
+                                  .ipv6_link_local = ipv6_link_local,
+                                  .up = true});
+}
+
+}  // namespace drivers

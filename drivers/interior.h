@@ -1,0 +1,14 @@
+// What an endpoint is within its sandbox, whatever driver made its link.
+#pragma once
+
+#include "drivers/driver.h"
+#include "sandbox/plan.h"
+
+namespace drivers {
+
+/// Appends the steps for the endpoint's addresses and sysctls, and last for its link to come up.
+/// Throws std::invalid_argument for a malformed sysctl option.
+void add_interior(const Endpoint& endpoint, const Sandbox& sandbox, bool ipv6_link_local,
+                  sandbox::Plan& plan);
+
+}  // namespace drivers
