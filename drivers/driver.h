@@ -87,8 +87,8 @@ struct Endpoint {
 struct Sandbox {
   std::string id;
   sandbox::Netns netns;  // the pinned path
-  /// A container engine takes the link from netd's namespace into its own, names it, and gives it
-  /// its addresses: plans only make the link (`netns` is empty).
+  /// A container engine moves the link into the container, names it, and gives it its addresses:
+  /// plans only make the link, where the engine looks for it (`netns` empty: in netd's namespace).
   bool handed_over = false;
 };
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <filesystem>
 
 #include "dns/listeners.h"
 #include "netd/controller_state.h"
@@ -78,12 +77,11 @@ std::string source_of(const Controller::State& state, const SandboxSpec& spec, b
 void check_namespace(const Controller::State& state, const SandboxSpec& spec,
                      const std::string& source) {
   if (spec.netns_path.empty() && !spec.pid) return;
-  std::error_code unknown;  // not there: pinning says so
-  if (std::filesystem::equivalent(source, "/proc/self/ns/net", unknown))
+  if (state.kernel.is_namespace(source, ""))
     throw std::invalid_argument(fmt::format(
         "{} is the host's own network namespace: use the network host instead", source));
   for (const SandboxRecord* other : state.records.sandboxes())
-    if (std::filesystem::equivalent(source, other->sandbox.netns, unknown))
+    if (state.kernel.is_namespace(source, other->sandbox.netns))
       throw Error(
           ErrorKind::conflict,
           fmt::format("{} is the network namespace of sandbox {} already; to live in it too, "
@@ -163,7 +161,7 @@ const SandboxRecord& Controller::State::begin_sandbox(const SandboxSpec& spec,
   }
   SandboxRecord record{.spec = spec, .created_nano = now_nano()};
   record.sandbox.id = spec.id.empty() ? make_id() : spec.id;
-  record.sandbox.netns = fmt::format("{}/netns/{}", config.run_dir, record.sandbox.id);
+  record.sandbox.netns = pin_path(record.sandbox.id);
   record.netns_source = source_of(*this, spec, on_host);
   check_namespace(*this, spec, record.netns_source);
   if (!spec.shared_with.empty()) record.spec.shared_with = sandbox(spec.shared_with).sandbox.id;

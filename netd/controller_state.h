@@ -76,6 +76,8 @@ struct Controller::State {
   std::string make_id();  // 64 hex digits
   std::uint32_t make_link_index();
   ipam::Mac make_mac();
+  /// Where the namespace of a sandbox, or of an engine that is elsewhere, is pinned.
+  std::string pin_path(const std::string& id) const { return config.run_dir + "/netns/" + id; }
 
   // --- look-ups (controller.cpp); throw Error
   const NetworkRecord& network(std::string_view reference, Purpose purpose) const;

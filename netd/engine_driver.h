@@ -2,12 +2,13 @@
 // netd as its network and IPAM driver (libnetwork.md 2.4 to 2.6). The wire is netd/plugin/.
 //
 // An engine's endpoint has no sandbox of netd's: the engine keeps the namespace, takes the link
-// from netd's, names it and gives it its addresses. So the plan of such an endpoint ends at the
-// link, and a link that was handed over is never made again.
+// from its own, names it and gives it its addresses. So the plan of such an endpoint ends at the
+// link, and a link that was handed over is never made again. An engine that lives in another
+// namespace than netd (Docker in Docker, a second netd) finds the link there.
 //
 //     engine says        the endpoint's plan becomes
 //     CreateEndpoint     nothing: addresses and MAC are on record
-//     Join               the link, both ends in netd's namespace
+//     Join               the link, one end in netd's namespace and one in the engine's
 //     Program…           the same and the published ports; host ports are reserved
 //     Revoke…            the link
 //     Leave              nothing
@@ -56,9 +57,18 @@ struct EngineEndpointSpec {
   std::optional<sandbox::ProcessIdentity> process;
 };
 
+/// NetworkDriver.Join
+struct EngineJoinSpec {
+  std::string network_id;
+  std::string id;
+  std::string sandbox_key;
+  std::optional<std::vector<drivers::PortBinding>> ports;  // of Join's options, where it has any
+  std::optional<sandbox::ProcessIdentity> process;
+};
+
 /// What Join answers.
 struct JoinedLink {
-  std::string name;    // in netd's namespace
+  std::string name;    // in the engine's namespace
   std::string prefix;  // of its name in the container
   std::optional<ipam::Address> gateway4;
   std::optional<ipam::Address> gateway6;
@@ -96,9 +106,7 @@ class EngineDriver {
   void delete_endpoint(const std::string& network_id, const std::string& id);
   /// Throws Error(not_found).
   const EndpointRecord& endpoint(const std::string& network_id, const std::string& id) const;
-  /// `ports`: those of Join's options, where it has any.
-  JoinedLink join(const std::string& network_id, const std::string& id, const std::string& key,
-                  const std::optional<std::vector<drivers::PortBinding>>& ports);
+  JoinedLink join(const EngineJoinSpec& spec);
   void leave(const std::string& network_id, const std::string& id);
   void program(const std::string& network_id, const std::string& id,
                const std::optional<std::vector<drivers::PortBinding>>& ports);
@@ -125,6 +133,8 @@ class EngineDriver {
   void check_endpoint(const EngineEndpointSpec& spec, const NetworkRecord& network) const;
   void take_addresses(const EngineEndpointSpec& spec, const NetworkRecord& network);
   void restore_endpoint(EndpointRecord record, std::vector<std::string>& problems);
+  /// What joining a sandbox changes in the record.
+  void settle_in(const EngineJoinSpec& spec, EndpointRecord& record) const;
   /// What an endpoint is in the kernel, as its record says.
   sandbox::Plan plan_of(const EndpointRecord& record) const;
   void serve_ports(const EndpointRecord& record);

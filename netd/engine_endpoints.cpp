@@ -107,8 +107,16 @@ const EndpointRecord& EngineDriver::create_endpoint(const EngineEndpointSpec& sp
 sandbox::Plan EngineDriver::plan_of(const EndpointRecord& record) const {
   if (record.engine->sandbox_key.empty()) return {};
   const NetworkRecord& of = network(record.network_id);
-  const drivers::Sandbox engines{.id = record.engine->sandbox_key, .handed_over = true};
-  return state_.driver_of(of).endpoint_plan(of.network, record.endpoint, engines);
+  drivers::Sandbox engines{.id = record.engine->sandbox_key, .handed_over = true};
+  sandbox::Plan plan;
+  if (!record.engine->netns_source.empty()) {
+    engines.netns = state_.pin_path(record.endpoint.id);
+    plan.push_back(
+        sandbox::PinNamespace{.path = engines.netns, .source = record.engine->netns_source});
+  }
+  std::ranges::move(state_.driver_of(of).endpoint_plan(of.network, record.endpoint, engines),
+                    std::back_inserter(plan));
+  return plan;
 }
 
 void EngineDriver::change(EndpointRecord record) {
@@ -125,21 +133,28 @@ void EngineDriver::change(EndpointRecord record) {
   state_.forget_changed_ports(before, after);
 }
 
-JoinedLink EngineDriver::join(const std::string& network_id, const std::string& id,
-                              const std::string& key,
-                              const std::optional<std::vector<drivers::PortBinding>>& ports) {
-  const NetworkRecord& of = network(network_id);
-  const EndpointRecord& found = endpoint(network_id, id);
+void EngineDriver::settle_in(const EngineJoinSpec& spec, EndpointRecord& record) const {
+  record.engine->sandbox_key = spec.sandbox_key.empty() ? "unknown" : spec.sandbox_key;
+  if (spec.ports) record.engine->ports = *spec.ports;
+  if (!spec.process) return;
+  const std::string its_own = fmt::format("/proc/{}/ns/net", spec.process->pid);
+  if (state_.kernel.is_namespace(its_own, "")) return;
+  record.engine->netns_source = its_own;
+  record.endpoint.sandbox_index = 0;  // what is free there, that kernel knows
+}
+
+JoinedLink EngineDriver::join(const EngineJoinSpec& spec) {
+  const NetworkRecord& of = network(spec.network_id);
+  const EndpointRecord& found = endpoint(spec.network_id, spec.id);
   const drivers::Driver& driver = state_.driver_of(of);
   if (found.engine->sandbox_key.empty()) {
     // The engine may have made its firewall anew since.
     if (of.network.beside_engine)
       state_.kernel.apply(sandbox::AdmitForwarding{of.network.link_name});
     EndpointRecord record = found;
-    record.engine->sandbox_key = key.empty() ? "unknown" : key;
-    if (ports) record.engine->ports = *ports;
+    settle_in(spec, record);
     change(std::move(record));
-    const EndpointRecord& joined = endpoint(network_id, id);
+    const EndpointRecord& joined = endpoint(spec.network_id, spec.id);
     state_.announce(joined);
     state_.names.publish(joined);
     state_.publish_event("connect", of, joined.engine->container_id);
@@ -199,6 +214,7 @@ void EngineDriver::leave(const std::string& network_id, const std::string& id) {
   EndpointRecord record = *found;
   record.engine->external = false;
   record.engine->sandbox_key.clear();
+  record.engine->netns_source.clear();
   record.endpoint.ports.clear();
   state_.names.withdraw(record);
   const std::vector<sandbox::Element> elements =

@@ -71,8 +71,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NetworkRecord, network, created_
                                                 attachable, ingress, config_only, config_from,
                                                 ipam_driver, ipam_options, labels, predefined,
                                                 engine, remote, progress)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EngineEndpoint, process, sandbox_key, ports,
-                                                external, container_id, container_name)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EngineEndpoint, process, sandbox_key, netns_source,
+                                                ports, external, container_id, container_name)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EndpointRecord, endpoint, network_id, sandbox_id,
                                                 engine, spec, dns_names, order, remote, progress)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SandboxRecord, sandbox, spec, created_nano,

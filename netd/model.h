@@ -128,7 +128,8 @@ struct EndpointSpec {
 struct EngineEndpoint {
   /// Who made it; nothing when that can't be known (TCP).
   std::optional<sandbox::ProcessIdentity> process;
-  std::string sandbox_key;  // where the engine keeps the namespace; empty = not joined
+  std::string sandbox_key;   // where the engine keeps the namespace; empty = not joined
+  std::string netns_source;  // the engine's own namespace; empty = netd's
   std::vector<drivers::PortBinding> ports;  // asked for
   bool external = false;                    // its ports are published: it is the gateway
   // From the engine's API; empty = not known.

@@ -167,6 +167,17 @@ void Restore::settle(std::vector<Record>& records) {
   write_settled(records);
 }
 
+/// What a sandbox or endpoint of before the boot has left in the run directory, if anything has.
+void Restore::remove_files(Record& record) {
+  try {
+    if (const auto* sandbox = std::get_if<SandboxRecord>(&record)) state_.remove_files(*sandbox);
+    for (const sandbox::Step& step : progress_of(record).plan)
+      if (std::holds_alternative<sandbox::PinNamespace>(step)) state_.kernel.revert(step);
+  } catch (const std::exception& error) {
+    note(key_of(record), error);
+  }
+}
+
 void Restore::load(bool same_host) {
   std::vector<Record> records = load_records(state_.store);
   std::vector<Record> going;
@@ -183,15 +194,8 @@ void Restore::load(bool same_host) {
       if (dies) gone.push_back(record);
       return dies;
     });
-    for (const Record& record : gone)
-      if (const auto* sandbox = std::get_if<SandboxRecord>(&record)) {
-        try {
-          state_.remove_files(*sandbox);
-          state_.kernel.revert(sandbox::PinNamespace{.path = sandbox->sandbox.netns});
-        } catch (const std::exception& error) {
-          note("sandbox " + sandbox->spec.name, error);
-        }
-      }
+    for (Record& record : gone)
+      remove_files(record);
     drop_records(gone);
   }
   settle(records);

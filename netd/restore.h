@@ -32,6 +32,7 @@ class Restore {
   bool is_same_host();
   void load(bool same_host);
   void drop_records(const std::vector<Record>& records);
+  void remove_files(Record& record);
   void settle(std::vector<Record>& records);
   bool settle_one(Record& record);
   void write_settled(const std::vector<Record>& records);

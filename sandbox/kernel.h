@@ -53,6 +53,9 @@ class Kernel {
   /// True when a network namespace is pinned at `path`.
   virtual bool is_pinned(const std::string& path) = 0;
 
+  /// Whether `path` (/proc/PID/ns/net, a pin) is the namespace `netns`. False when either is gone.
+  virtual bool is_namespace(const std::string& path, const Netns& netns) = 0;
+
   /// Replaces netd's whole nft table atomically: all chains and rules, and these elements.
   virtual void replace_firewall(const std::vector<Element>& elements) = 0;
   /// Deletes netd's nft table; absent = done.

@@ -144,6 +144,7 @@ void LinuxKernel::revert_once(const CreateVeth& step) {
   advertiser_.withdraw(step.peer_mac);
   if (!bury(step.index, step.name, step.mac, Reaper::Kind::link))
     return;  // the ends of a veth live and die together
+  if (step.peer_index == 0) return;
   if (RtnlSocket* const inside = find_rtnl(step.netns)) set_down(*inside, step.peer_index);
 }
 
@@ -195,6 +196,10 @@ std::optional<std::string> LinuxKernel::read_sysctl(const Netns& netns, const st
 
 bool LinuxKernel::is_pinned(const std::string& path) {
   return sandbox::is_pinned(path);
+}
+
+bool LinuxKernel::is_namespace(const std::string& path, const Netns& netns) {
+  return sandbox::is_same_netns(path, netns.empty() ? "/proc/thread-self/ns/net" : netns);
 }
 
 void LinuxKernel::replace_firewall(const std::vector<Element>& elements) {

@@ -38,6 +38,7 @@ class LinuxKernel final : public Kernel {
   std::vector<ipam::Prefix> on_link_routes() override;
   std::optional<std::string> read_sysctl(const Netns& netns, const std::string& key) override;
   bool is_pinned(const std::string& path) override;
+  bool is_namespace(const std::string& path, const Netns& netns) override;
   void replace_firewall(const std::vector<Element>& elements) override;
   void remove_firewall() override;
   void forget_flows(const std::vector<ipam::Address>& addresses,

@@ -87,6 +87,13 @@ bool is_pinned(const std::string& path) {
   return static_cast<bool>(find_netns(path));
 }
 
+bool is_same_netns(const std::string& path, const std::string& other) {
+  struct stat one {
+  }, two{};
+  return ::stat(path.c_str(), &one) == 0 && ::stat(other.c_str(), &two) == 0 &&
+         one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
 Fd open_netns(const std::string& path) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) fail("open network namespace " + path);

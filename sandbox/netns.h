@@ -34,6 +34,9 @@ void unpin(const std::string& path);
 /// True when a network namespace is pinned at `path`.
 bool is_pinned(const std::string& path);
 
+/// Whether both paths lead to one namespace; false when either leads nowhere.
+bool is_same_netns(const std::string& path, const std::string& other);
+
 /// A descriptor of the namespace at `path`; it keeps the namespace alive.
 /// Throws std::system_error: ENOENT when there is nothing, EINVAL when it is no network namespace.
 Fd open_netns(const std::string& path);

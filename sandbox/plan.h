@@ -40,7 +40,8 @@ struct CreateBridge {
   friend bool operator==(const CreateBridge&, const CreateBridge&) = default;
 };
 
-/// create: a veth pair, both ends down, the peer born in `netns`. `mtu` 0 = the kernel's default.
+/// create: a veth pair, both ends down, the peer born in `netns`. `mtu` 0 = the kernel's default;
+/// so is `peer_index` 0, for a peer that no later step names.
 struct CreateVeth {
   std::string name;
   std::uint32_t index = 0;

@@ -137,10 +137,13 @@ json endpoint_info(const JsonObject& body, const Caller& caller) {
 }
 
 json join(const JsonObject& body, const Caller& caller) {
-  const std::string network_id = read_id(body, "NetworkID"), id = read_id(body, "EndpointID");
-  const JoinedLink link = caller.context.controller.engine().join(
-      network_id, id, body.text("SandboxKey"), read_port_map(body.object("Options")));
-  ask_for_names(caller, network_id, id);
+  const EngineJoinSpec spec{.network_id = read_id(body, "NetworkID"),
+                            .id = read_id(body, "EndpointID"),
+                            .sandbox_key = body.text("SandboxKey"),
+                            .ports = read_port_map(body.object("Options")),
+                            .process = caller.process()};
+  const JoinedLink link = caller.context.controller.engine().join(spec);
+  ask_for_names(caller, spec.network_id, spec.id);
   const auto text = [](const std::optional<ipam::Address>& address) {
     return address ? address->to_string() : "";
   };

@@ -78,11 +78,15 @@ class EngineTest : public ControllerTest {
     spec.process = process_;
     return spec;
   }
+  netd::JoinedLink join(const std::string& id, const char* key) {
+    return engine().join(
+        {.network_id = network_, .id = id, .sandbox_key = key, .process = process_});
+  }
   /// As `docker run -p 8080:80` does; returns the address.
   ipam::Address run(const std::string& pool, char digit = '1') {
     const std::string ip = request_address(pool);
     engine().create_endpoint(endpoint_spec(digit, ip));
-    engine().join(network_, id_of(digit), "/var/run/docker/netns/1", {});
+    join(id_of(digit), "/var/run/docker/netns/1");
     engine().program(network_, id_of(digit), {});
     return ipam::Prefix::parse(ip)->address;
   }
@@ -118,6 +122,26 @@ TEST_F(EngineTest, ANetworkComesAndGoesWithoutATrace) {
   EXPECT_EQ(everything(), before);
 }
 
+TEST_F(EngineTest, AnEngineElsewhereFindsTheLinkInItsOwnNamespace) {
+  const std::string pool = create_engine_network();
+  const std::string before = everything();
+  kernel_.add_namespace("/proc/4711/ns/net");
+  const std::string ip = request_address(pool);
+  engine().create_endpoint(endpoint_spec('1', ip));
+  process_.pid = 4711;
+  const std::string link = join(id_of('1'), "/netns/1").name;
+  const std::string pin = config_.run_dir + "/netns/" + id_of('1');
+  EXPECT_FALSE(kernel_.find_link("", link));
+  EXPECT_TRUE(kernel_.find_link(pin, link));
+  restart();
+  EXPECT_TRUE(kernel_.find_link(pin, link));
+  process_ = alive_;
+  stop(pool, ipam::Prefix::parse(ip)->address);
+  EXPECT_FALSE(kernel_.is_pinned(pin));
+  kernel_.remove_namespace("/proc/4711/ns/net");
+  EXPECT_EQ(everything(), before);
+}
+
 TEST_F(EngineTest, DataPlaneOrAddressesMayGoFirst) {
   const std::string before = everything();
   const std::string pool = create_engine_network();
@@ -140,7 +164,7 @@ TEST_F(EngineTest, TheLinkIsMadeAtJoinWithBothEndsAtHome) {
   const std::string pool = create_engine_network();
   engine().create_endpoint(endpoint_spec('1', request_address(pool)));
   EXPECT_FALSE(kernel_has("nv1111111111"));
-  const netd::JoinedLink link = engine().join(network_, id_of('1'), "/netns/1", {});
+  const netd::JoinedLink link = join(id_of('1'), "/netns/1");
   EXPECT_EQ(link.name, "np1111111111");
   EXPECT_EQ(link.prefix, "eth");
   EXPECT_EQ(link.gateway4, address("10.5.0.1"));
@@ -158,11 +182,11 @@ TEST_F(EngineTest, EverythingMayBeSaidTwice) {
   const auto first = engine().create_endpoint(endpoint_spec('1', ip)).endpoint.mac;
   EXPECT_EQ(engine().create_endpoint(endpoint_spec('1', ip)).endpoint.mac, first);
   for (int i = 0; i < 2; ++i) {
-    engine().join(network_, id_of('1'), "/netns/1", {});
+    join(id_of('1'), "/netns/1");
     engine().program(network_, id_of('1'), {});
   }
   const std::string up = everything();
-  engine().join(network_, id_of('1'), "/netns/1", {});
+  join(id_of('1'), "/netns/1");
   EXPECT_EQ(everything(), up);
   for (int i = 0; i < 2; ++i) {
     engine().revoke(network_, id_of('1'));
@@ -363,8 +387,7 @@ TEST_F(EngineTest, PruneAndPurge) {
                 store_->list("endpoint/").size() + store_->list("network/").size(),
             0u);
   EXPECT_FALSE(kernel_has("nv1111111111"));
-  EXPECT_THAT(refusal([&] { engine().join(network_, id_of('1'), "", {}); }),
-              HasSubstr("not known to netd"));
+  EXPECT_THAT(refusal([&] { join(id_of('1'), ""); }), HasSubstr("not known to netd"));
 }
 
 TEST_F(EngineTest, AGhostIsDisconnectedByForce) {
@@ -423,7 +446,7 @@ TEST_F(EngineTest, KilledAtAnyCallItCatchesUp) {
     const ipam::Address own = spec.ipv4->address;
     survived = until_done(calls, [&] {
       engine().create_endpoint(spec);
-      engine().join(network_, id_of('1'), "/netns/1", {});
+      join(id_of('1'), "/netns/1");
       engine().program(network_, id_of('1'), {});
     });
     deadly_.calls.reset();

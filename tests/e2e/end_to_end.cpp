@@ -145,14 +145,19 @@ void EndToEnd::make_machine() {
 
 void EndToEnd::start_netd(const std::vector<std::string>& more) {
   write_file("/run/netd.json", config_);  // not this machine's
-  const Notifications notifications;
   std::vector<std::string> arguments{"netd",     "--config",    "/run/netd.json", "--state-dir",
                                      state_dir_, "--log-level", "debug"};
   for (const auto& flags : {netd_flags(), more})
     arguments.insert(arguments.end(), flags.begin(), flags.end());
-  netd_ = std::make_unique<Process>(
+  netd_ = start_program(arguments);
+}
+
+std::unique_ptr<Process> EndToEnd::start_program(const std::vector<std::string>& arguments) {
+  const Notifications notifications;
+  auto program = std::make_unique<Process>(
       arguments, std::vector<std::string>{std::string("NOTIFY_SOCKET=") + notify_path}, log_path);
-  ASSERT_TRUE(notifications.wait_for("READY=1", seconds(20))) << "netd is not ready";
+  EXPECT_TRUE(notifications.wait_for("READY=1", seconds(20))) << arguments[0] << " is not ready";
+  return program;
 }
 
 std::string EndToEnd::netd_log() {
@@ -161,13 +166,16 @@ std::string EndToEnd::netd_log() {
 }
 
 void EndToEnd::stop_netd() {
-  netd_->signal(SIGTERM);
-  const auto status = netd_->wait(seconds(10));
+  stop_program(std::move(netd_));
+}
+
+void EndToEnd::stop_program(std::unique_ptr<Process> program) {
+  program->signal(SIGTERM);
+  const auto status = program->wait(seconds(10));
   EXPECT_TRUE(status.has_value()) << "netd does not end on SIGTERM";
   if (status) {
     EXPECT_TRUE(WIFEXITED(*status) && WEXITSTATUS(*status) == 0) << "status " << *status;
   }
-  netd_.reset();
 }
 
 void EndToEnd::crash_netd() {

@@ -54,6 +54,9 @@ class EndToEnd : public tests::NamespaceTest {
   /// directory.
   void reboot();
   const Process& netd() const { return *netd_; }
+  /// The two steps of it, for one more netd somewhere: returns when it says READY=1; SIGTERM.
+  static std::unique_ptr<Process> start_program(const std::vector<std::string>& arguments);
+  static void stop_program(std::unique_ptr<Process> program);
 
   // --- commands ---
   /// Status and output, whatever they are.

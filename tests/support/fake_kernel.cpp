@@ -1,5 +1,7 @@
 #include "tests/support/fake_kernel.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
@@ -31,14 +33,19 @@ void FakeKernel::remove_namespace(const std::string& path) {
   drop_unreferenced_namespaces();
 }
 
+std::uint32_t FakeKernel::free_index(const Namespace& netns) {
+  std::uint32_t index = first_kernel_index;
+  while (netns.links.contains(index))
+    ++index;
+  return index;
+}
+
 std::uint32_t FakeKernel::add_link(const Netns& netns, const std::string& name,
                                    const std::string& kind,
                                    const std::vector<ipam::Prefix>& addresses, bool up) {
   const std::string act = "add link " + name;
   Namespace& place = namespace_at(netns, act);
-  std::uint32_t index = first_kernel_index;
-  while (place.links.contains(index))
-    ++index;
+  const std::uint32_t index = free_index(place);
   check_free(namespace_id(netns, act), name, index, act, EEXIST);
   place.links[index] = {.name = name, .kind = kind};
   place.links[index].addresses.insert(addresses.begin(), addresses.end());
@@ -109,6 +116,13 @@ std::vector<ipam::Prefix> FakeKernel::on_link_routes() {
 
 bool FakeKernel::is_pinned(const std::string& path) {
   return pins_.contains(path);
+}
+
+bool FakeKernel::is_namespace(const std::string& path, const sandbox::Netns& netns) {
+  const bool own =
+      path == "/proc/thread-self/ns/net" || path == "/proc/" + std::to_string(getpid()) + "/ns/net";
+  const auto found = own ? std::optional(host) : find_namespace(path);
+  return found && found == find_namespace(netns);
 }
 
 void FakeKernel::forget_flows(const std::vector<ipam::Address>& addresses,

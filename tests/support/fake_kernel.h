@@ -88,6 +88,8 @@ class FakeKernel : public sandbox::Kernel {
   std::optional<std::string> read_sysctl(const sandbox::Netns& netns,
                                          const std::string& key) override;
   bool is_pinned(const std::string& path) override;
+  /// This process lives in the host's namespace.
+  bool is_namespace(const std::string& path, const sandbox::Netns& netns) override;
   void replace_firewall(const std::vector<sandbox::Element>& elements) override;
   void remove_firewall() override;
   void forget_flows(const std::vector<ipam::Address>& addresses,
@@ -163,6 +165,8 @@ class FakeKernel : public sandbox::Kernel {
   Namespace& namespace_at(const sandbox::Netns& netns, const std::string& act);
   Link& link_at(const sandbox::Netns& netns, std::uint32_t index, const std::string& act);
   NamespaceId create_namespace();
+  /// What the kernel gives a link that nobody chose an index for.
+  static std::uint32_t free_index(const Namespace& netns);
   void drop_unreferenced_namespaces();
 
   void check_free(NamespaceId netns, const std::string& name, std::uint32_t index,

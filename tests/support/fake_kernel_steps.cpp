@@ -143,22 +143,23 @@ void FakeKernel::make(const sandbox::CreateBridge& step) {
 void FakeKernel::make(const sandbox::CreateVeth& step) {
   const std::string act = "create veth " + step.name;
   const NamespaceId inside = namespace_id(step.netns, act);
+  const std::uint32_t peer_index =
+      step.peer_index == 0 ? free_index(namespaces_.at(inside)) : step.peer_index;
   check_free(host, step.name, step.index, act, EEXIST);
-  check_free(inside, step.peer_name, step.peer_index, act, EBUSY);
-  const bool clash =
-      inside == host && (step.name == step.peer_name || step.index == step.peer_index);
+  check_free(inside, step.peer_name, peer_index, act, EBUSY);
+  const bool clash = inside == host && (step.name == step.peer_name || step.index == peer_index);
   if (clash) fail(EEXIST, act);
   const std::uint32_t mtu = step.mtu == 0 ? 1500 : step.mtu;
   namespaces_[host].links[step.index] = {.name = step.name,
                                          .kind = "veth",
                                          .mac = step.mac,
                                          .mtu = mtu,
-                                         .peer = {{inside, step.peer_index}}};
-  namespaces_[inside].links[step.peer_index] = {.name = step.peer_name,
-                                                .kind = "veth",
-                                                .mac = step.peer_mac,
-                                                .mtu = mtu,
-                                                .peer = {{host, step.index}}};
+                                         .peer = {{inside, peer_index}}};
+  namespaces_[inside].links[peer_index] = {.name = step.peer_name,
+                                           .kind = "veth",
+                                           .mac = step.peer_mac,
+                                           .mtu = mtu,
+                                           .peer = {{host, step.index}}};
 }
 
 void FakeKernel::unmake(const sandbox::CreateBridge& step) {

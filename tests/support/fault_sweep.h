@@ -35,6 +35,9 @@ class FaultyKernel : public sandbox::Kernel {
     return kernel_.read_sysctl(netns, key);
   }
   bool is_pinned(const std::string& path) override { return kernel_.is_pinned(path); }
+  bool is_namespace(const std::string& path, const sandbox::Netns& netns) override {
+    return kernel_.is_namespace(path, netns);
+  }
   void replace_firewall(const std::vector<sandbox::Element>& elements) override {
     kernel_.replace_firewall(elements);
   }
