@@ -59,6 +59,14 @@ std::string address_text(const AddAddress& step) {
   return fmt::format("address {} on link {}", step.address.to_string(), step.index);
 }
 
+std::uint8_t route_type(const std::string& name) {
+  if (name.empty()) return RTN_UNICAST;
+  if (name == "blackhole") return RTN_BLACKHOLE;
+  if (name == "unreachable") return RTN_UNREACHABLE;
+  if (name == "prohibit") return RTN_PROHIBIT;
+  throw std::invalid_argument("no such type of route: " + name);
+}
+
 /// An on-link route has scope link: its destination is reached without a gateway.
 RtnlMessage route_message(int type, int flags, const AddRoute& step) {
   rtmsg header{};
@@ -66,21 +74,22 @@ RtnlMessage route_message(int type, int flags, const AddRoute& step) {
   header.rtm_dst_len = static_cast<std::uint8_t>(step.destination.length);
   header.rtm_table = RT_TABLE_MAIN;
   header.rtm_protocol = RTPROT_STATIC;
-  header.rtm_type = RTN_UNICAST;
-  const bool on_link_v4 = !step.gateway && step.destination.address.is_v4();
+  header.rtm_type = route_type(step.type);
+  const bool on_link_v4 = !step.gateway && step.type.empty() && step.destination.address.is_v4();
   header.rtm_scope = on_link_v4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
   RtnlMessage message(type, flags);
   message.append(header);
   if (step.destination.length > 0) message.put(RTA_DST, step.destination.network());
   if (step.gateway) message.put(RTA_GATEWAY, *step.gateway);
-  message.put_u32(RTA_OIF, step.index);
+  if (step.index != 0) message.put_u32(RTA_OIF, step.index);
   if (step.metric != 0) message.put_u32(RTA_PRIORITY, step.metric);
   return message;
 }
 
 std::string route_text(const AddRoute& step) {
   const std::string via = step.gateway ? " via " + step.gateway->to_string() : "";
-  return fmt::format("route {}{} on link {}", step.destination.to_string(), via, step.index);
+  const std::string on = step.index == 0 ? "" : fmt::format(" on link {}", step.index);
+  return fmt::format("route {}{}{}", step.destination.to_string(), via, on);
 }
 
 std::optional<ipam::Address> parse_address(const nlattr* attribute) {

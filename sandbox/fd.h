@@ -20,6 +20,8 @@ class Fd {
   /// The descriptor, still owned by this; -1 when there is none.
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
+  /// One more descriptor of the same. Throws std::system_error.
+  Fd duplicate() const;
   /// Gives the descriptor away; this is empty afterwards.
   [[nodiscard]] int release() { return std::exchange(fd_, -1); }
   /// Closes what is owned and takes `fd` instead.

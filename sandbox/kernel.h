@@ -66,6 +66,13 @@ class Kernel {
   virtual void forget_flows(const std::vector<ipam::Address>& addresses,
                             const std::vector<Element>& ports) = 0;
 
+  /// Gives the reaper the dying links of `netns` that an earlier netd left there; those of the
+  /// host's namespace it finds by itself.
+  virtual void sweep(const Netns& netns) = 0;
+
+  /// Whether the kernel has links of that kind ("dummy", "ipvlan"). Asked once, then remembered.
+  virtual bool has_link_kind(const std::string& kind) = 0;
+
   /// How many dying links wait for the reaper.
   virtual std::size_t dying_links() = 0;
   /// Returns when no link is dying.

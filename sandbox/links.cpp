@@ -2,20 +2,25 @@
 
 #include <fmt/format.h>
 #include <linux/if.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
+#include <stdexcept>
 #include <system_error>
 
 namespace sandbox {
 namespace {
 
 constexpr int create_flags = NLM_F_CREATE | NLM_F_EXCL;
+constexpr std::uint16_t highest_vlan = 4094;  // IEEE 802.1Q
 
 ifinfomsg link_header(std::uint32_t index) {
   ifinfomsg header{};
@@ -36,6 +41,64 @@ void put_identity(RtnlMessage& message, const std::string& name, const ipam::Mac
   message.put(IFLA_IFNAME, name);
   message.put(IFLA_ADDRESS, mac);
   if (mtu != 0) message.put_u32(IFLA_MTU, mtu);
+}
+
+struct Choice {
+  std::string_view name;
+  std::uint32_t number;
+};
+
+constexpr std::array<Choice, 5> macvlan_modes{{{"bridge", MACVLAN_MODE_BRIDGE},
+                                               {"private", MACVLAN_MODE_PRIVATE},
+                                               {"vepa", MACVLAN_MODE_VEPA},
+                                               {"passthru", MACVLAN_MODE_PASSTHRU},
+                                               {"source", MACVLAN_MODE_SOURCE}}};
+constexpr std::array<Choice, 3> ipvlan_modes{
+    {{"l2", IPVLAN_MODE_L2}, {"l3", IPVLAN_MODE_L3}, {"l3s", IPVLAN_MODE_L3S}}};
+constexpr std::array<Choice, 3> ipvlan_flags{
+    {{"bridge", 0}, {"private", IPVLAN_F_PRIVATE}, {"vepa", IPVLAN_F_VEPA}}};
+
+std::uint32_t number_of(std::span<const Choice> choices, const std::string& name,
+                        const std::string& of) {
+  for (const Choice& choice : choices)
+    if (choice.name == name) return choice.number;
+  throw std::invalid_argument(fmt::format("{}: no mode or flag \"{}\"", of, name));
+}
+
+void put_kind(RtnlMessage& message, const CreateLink& step) {
+  if (step.kind == "vlan") {
+    message.put_u16(IFLA_VLAN_ID, step.vlan);
+  } else if (step.kind == "macvlan") {
+    message.put_u32(IFLA_MACVLAN_MODE, number_of(macvlan_modes, step.mode, step.kind));
+    if (step.sources.empty()) return;
+    message.put_u32(IFLA_MACVLAN_MACADDR_MODE, MACVLAN_MACADDR_SET);
+    message.nest(IFLA_MACVLAN_MACADDR_DATA, [&] {
+      for (const ipam::Mac& source : step.sources)
+        message.put(IFLA_MACVLAN_MACADDR, source);
+    });
+  } else if (step.kind == "ipvlan") {
+    message.put_u16(IFLA_IPVLAN_MODE,
+                    static_cast<std::uint16_t>(number_of(ipvlan_modes, step.mode, step.kind)));
+    message.put_u16(IFLA_IPVLAN_FLAGS,
+                    static_cast<std::uint16_t>(number_of(ipvlan_flags, step.flag, step.kind)));
+  } else {
+    throw std::invalid_argument("no such kind of link: " + step.kind);
+  }
+}
+
+/// Frames of a port without a tag are of one VLAN, and of no other: what the bridge gave the port
+/// when it came in goes first.
+void put_port_vlan(RtnlMessage& message, std::uint16_t first, std::uint16_t last) {
+  const auto put = [&](std::uint16_t flags, std::uint16_t id) {
+    const bridge_vlan_info info{.flags = flags, .vid = id};
+    message.put(IFLA_BRIDGE_VLAN_INFO,
+                std::span(reinterpret_cast<const std::uint8_t*>(&info), sizeof info));
+  };
+  message.nest(IFLA_AF_SPEC, [&] {
+    if (first == last) return put(BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED, first);
+    put(BRIDGE_VLAN_INFO_RANGE_BEGIN, first);
+    put(BRIDGE_VLAN_INFO_RANGE_END, last);
+  });
 }
 
 /// Runs a request about the link `index`; false when there is no such link.
@@ -106,8 +169,42 @@ void create_bridge(RtnlSocket& rtnl, const CreateBridge& step) {
   RtnlMessage message(RTM_NEWLINK, create_flags);
   message.append(link_header(step.index));
   put_identity(message, step.name, step.mac, step.mtu);
-  message.nest(IFLA_LINKINFO, [&] { message.put(IFLA_INFO_KIND, std::string("bridge")); });
+  message.nest(IFLA_LINKINFO, [&] {
+    message.put(IFLA_INFO_KIND, std::string("bridge"));
+    if (step.vlan_filtering)
+      message.nest(IFLA_INFO_DATA, [&] { message.put_u8(IFLA_BR_VLAN_FILTERING, 1); });
+  });
   rtnl.request(message, "create bridge " + step.name);
+}
+
+void create_link(RtnlSocket& rtnl, const CreateLink& step, int netns) {
+  RtnlMessage message(RTM_NEWLINK, create_flags);
+  message.append(link_header(step.index));
+  message.put(IFLA_IFNAME, step.name);
+  if (step.mac != ipam::Mac{}) message.put(IFLA_ADDRESS, step.mac);
+  if (step.mtu != 0) message.put_u32(IFLA_MTU, step.mtu);
+  if (step.parent != 0) message.put_u32(IFLA_LINK, step.parent);
+  if (netns >= 0) message.put_u32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(netns));
+  message.nest(IFLA_LINKINFO, [&] {
+    message.put(IFLA_INFO_KIND, step.kind);
+    if (step.kind != "dummy") message.nest(IFLA_INFO_DATA, [&] { put_kind(message, step); });
+  });
+  rtnl.request(message, fmt::format("create {} {}", step.kind, step.name));
+}
+
+/// Nothing can come of this request: no link may have a multicast address, or be without a parent
+/// (rtnl_newlink asks the kind's own checks, after it has found the kind).
+bool has_link_kind(RtnlSocket& rtnl, const std::string& kind) {
+  RtnlMessage message(RTM_NEWLINK, create_flags);
+  message.append(link_header(0));
+  message.put(IFLA_ADDRESS, ipam::Mac{{0x01, 0, 0, 0, 0, 0}});
+  message.nest(IFLA_LINKINFO, [&] { message.put(IFLA_INFO_KIND, kind); });
+  try {
+    rtnl.request(message, "ask for links of kind " + kind);
+  } catch (const std::system_error& error) {
+    return error.code().value() != EOPNOTSUPP;
+  }
+  return true;
 }
 
 void create_veth(RtnlSocket& rtnl, const CreateVeth& step, int peer_netns) {
@@ -162,7 +259,15 @@ void set_bridge_port(RtnlSocket& rtnl, const SetBridgePort& step) {
     message.put_u8(IFLA_BRPORT_ISOLATED, step.isolated);
     message.put_u8(IFLA_BRPORT_MODE, step.hairpin);
   });
-  rtnl.request(message, fmt::format("set bridge port {}", step.index));
+  const std::string act = fmt::format("set bridge port {}", step.index);
+  if (step.vlan != 0) {
+    RtnlMessage none(RTM_DELLINK);
+    none.append(header);
+    put_port_vlan(none, 1, highest_vlan);
+    rtnl.request(none, act);
+    put_port_vlan(message, step.vlan, step.vlan);
+  }
+  rtnl.request(message, act);
 }
 
 bool set_down(RtnlSocket& rtnl, std::uint32_t index) {

@@ -31,6 +31,13 @@ void create_bridge(RtnlSocket& rtnl, const CreateBridge& step);
 /// Makes both ends, down, the peer in the namespace of descriptor `peer_netns` (-1: here). EEXIST
 /// when a name or an index is taken, there or here.
 void create_veth(RtnlSocket& rtnl, const CreateVeth& step, int peer_netns);
+/// Makes a link of one piece, down, in the namespace of descriptor `netns` (-1: here). EEXIST when
+/// name or index is taken, EOPNOTSUPP when the kernel lacks the kind, EBUSY when the parent is
+/// used by a kind that shares it with no other, ENODEV when there is no parent. Throws
+/// std::invalid_argument for a mode that the kind hasn't.
+void create_link(RtnlSocket& rtnl, const CreateLink& step, int netns);
+/// Whether the kernel has links of that kind.
+bool has_link_kind(RtnlSocket& rtnl, const std::string& kind);
 /// The link `index` goes into the namespace of descriptor `netns`, down, as `name` and, unless it
 /// is 0, with `new_index`. EEXIST when they are taken there; the link may then be there all the
 /// same, under its old name (net/core/rtnetlink.c, do_setlink: first moved, then renamed).

@@ -20,7 +20,8 @@ namespace {
 bool may_be_dying_links(const Step& step, const std::system_error& error) {
   const bool about_links =
       std::holds_alternative<CreateBridge>(step) || std::holds_alternative<CreateVeth>(step) ||
-      std::holds_alternative<MoveLink>(step) || std::holds_alternative<SetLink>(step);
+      std::holds_alternative<MoveLink>(step) || std::holds_alternative<SetLink>(step) ||
+      std::holds_alternative<CreateLink>(step);
   const int code = error.code().value();
   return about_links && (code == EEXIST || code == EXFULL);
 }
@@ -65,6 +66,26 @@ void LinuxKernel::apply_once(const CreateBridge& step) {
 
 void LinuxKernel::apply_once(const CreateVeth& step) {
   create_veth(host_, step, step.netns.empty() ? -1 : namespaces_.get(step.netns).fd.get());
+}
+
+void LinuxKernel::apply_once(const CreateLink& step) {
+  create_link(host_, step, step.netns.empty() ? -1 : namespaces_.get(step.netns).fd.get());
+}
+
+/// A link that an engine gave back may have another index than it was made with.
+void LinuxKernel::revert_once(const CreateLink& step) {
+  advertiser_.withdraw(step.mac);
+  RtnlSocket* const rtnl = find_rtnl(step.netns);
+  if (!rtnl) return;
+  auto link = sandbox::find_link(*rtnl, step.index);
+  if (!link || link->facts.kind != step.kind) link = sandbox::find_link(*rtnl, step.name);
+  if (!link || link->facts.kind != step.kind) return;
+  if (!link->dying() && !mark_dying(*rtnl, link->facts.index)) return;
+  if (step.netns.empty()) {
+    reaper_.notify(link->facts.index);
+  } else {
+    reaper_.notify_inside(namespaces_.get(step.netns).fd.duplicate(), link->facts.index);
+  }
 }
 
 void LinuxKernel::apply_once(const MoveLink& step) {
@@ -215,6 +236,20 @@ void LinuxKernel::forget_flows(const std::vector<ipam::Address>& addresses,
   flows_.forget(addresses, ports);
   // A port that is published now gets flows that must stay: look before there are any.
   if (addresses.empty()) flows_.drain();
+}
+
+void LinuxKernel::sweep(const Netns& netns) {
+  RtnlSocket* const rtnl = find_rtnl(netns);
+  if (!rtnl || netns.empty()) return;
+  for (const Link& link : list_links(*rtnl))
+    if (link.dying())
+      reaper_.notify_inside(namespaces_.get(netns).fd.duplicate(), link.facts.index);
+}
+
+bool LinuxKernel::has_link_kind(const std::string& kind) {
+  const auto known = link_kinds_.find(kind);
+  if (known != link_kinds_.end()) return known->second;
+  return link_kinds_[kind] = sandbox::has_link_kind(host_, kind);
 }
 
 std::size_t LinuxKernel::dying_links() {

@@ -43,6 +43,8 @@ class LinuxKernel final : public Kernel {
   void remove_firewall() override;
   void forget_flows(const std::vector<ipam::Address>& addresses,
                     const std::vector<Element>& ports) override;
+  void sweep(const Netns& netns) override;
+  bool has_link_kind(const std::string& kind) override;
   std::size_t dying_links() override;
   void drain() override;
   void advertise(std::uint32_t bridge_index, const ipam::Mac& mac,
@@ -53,6 +55,7 @@ class LinuxKernel final : public Kernel {
   void apply_once(const CreateBridge& step);
   void apply_once(const CreateVeth& step);
   void apply_once(const MoveLink& step);
+  void apply_once(const CreateLink& step);
   void apply_once(const SetLink& step);
   void apply_once(const SetBridgePort& step);
   void apply_once(const AddAddress& step);
@@ -67,6 +70,7 @@ class LinuxKernel final : public Kernel {
   void revert_once(const CreateBridge& step);
   void revert_once(const CreateVeth& step);
   void revert_once(const MoveLink& step);
+  void revert_once(const CreateLink& step);
   void revert_once(const AddAddress& step);
   void revert_once(const AddRoute& step);
   void revert_once(const AddElements& step);
@@ -91,6 +95,7 @@ class LinuxKernel final : public Kernel {
   Nft nft_;
   FlowForgetter flows_;
   NetnsCache namespaces_;
+  std::map<std::string, bool> link_kinds_;
   Reaper reaper_;
   Advertiser advertiser_;
 };

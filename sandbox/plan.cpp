@@ -25,14 +25,27 @@ std::string text_of(const PinNamespace& step) {
 }
 
 std::string text_of(const CreateBridge& step) {
-  return fmt::format("bridge {} index {} mac {}{}", step.name, step.index, step.mac.to_string(),
-                     with_mtu(step.mtu));
+  return fmt::format("bridge {} index {} mac {}{}{}", step.name, step.index, step.mac.to_string(),
+                     with_mtu(step.mtu), step.vlan_filtering ? " vlan-filtering" : "");
 }
 
 std::string text_of(const CreateVeth& step) {
   return fmt::format("veth {} index {} mac {}{} peer {} index {} mac {}{}", step.name, step.index,
                      step.mac.to_string(), with_mtu(step.mtu), step.peer_name, step.peer_index,
                      step.peer_mac.to_string(), in(step.netns));
+}
+
+std::string text_of(const CreateLink& step) {
+  std::string text = fmt::format("{} {} index {}", step.kind, step.name, step.index);
+  if (step.mac != ipam::Mac{}) text += " mac " + step.mac.to_string();
+  text += with_mtu(step.mtu);
+  if (step.parent != 0) text += fmt::format(" on {}", step.parent);
+  if (step.vlan != 0) text += fmt::format(" id {}", step.vlan);
+  if (!step.mode.empty()) text += " mode " + step.mode;
+  if (!step.flag.empty()) text += " " + step.flag;
+  for (const ipam::Mac& source : step.sources)
+    text += " from " + source.to_string();
+  return text + in(step.netns);
 }
 
 std::string text_of(const SetLink& step) {
@@ -48,8 +61,9 @@ std::string text_of(const SetLink& step) {
 }
 
 std::string text_of(const SetBridgePort& step) {
-  return fmt::format("bridge-port {} isolated {} hairpin {}", step.index, on_or_off(step.isolated),
-                     on_or_off(step.hairpin));
+  const std::string vlan = step.vlan == 0 ? "" : fmt::format(" vlan {}", step.vlan);
+  return fmt::format("bridge-port {} isolated {} hairpin {}{}", step.index,
+                     on_or_off(step.isolated), on_or_off(step.hairpin), vlan);
 }
 
 std::string text_of(const AddAddress& step) {
@@ -58,8 +72,9 @@ std::string text_of(const AddAddress& step) {
 
 std::string text_of(const AddRoute& step) {
   std::string text = "route " + step.destination.to_string();
+  if (!step.type.empty()) text += " " + step.type;
   if (step.gateway) text += " via " + step.gateway->to_string();
-  text += fmt::format(" link {}", step.index);
+  if (step.index != 0) text += fmt::format(" link {}", step.index);
   if (step.metric != 0) text += fmt::format(" metric {}", step.metric);
   return text + in(step.netns);
 }

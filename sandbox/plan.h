@@ -37,6 +37,7 @@ struct CreateBridge {
   std::uint32_t index = 0;
   ipam::Mac mac;
   std::uint32_t mtu = 0;
+  bool vlan_filtering = false;
   friend bool operator==(const CreateBridge&, const CreateBridge&) = default;
 };
 
@@ -52,6 +53,29 @@ struct CreateVeth {
   ipam::Mac peer_mac;
   std::uint32_t mtu = 0;
   friend bool operator==(const CreateVeth&, const CreateVeth&) = default;
+};
+
+/// create: a link of one piece, down, born in `netns`. `kind` is the kernel's (IFLA_INFO_KIND,
+/// linux/if_link.h):
+///   dummy    reaches nothing
+///   vlan     802.1Q id `vlan` on `parent`
+///   macvlan  on `parent`, `mode` bridge, private, vepa, passthru or source (from `sources` only)
+///   ipvlan   on `parent`, `mode` l2, l3 or l3s, `flag` bridge, private or vepa
+/// `parent` is an index in the host's namespace. A zero `mac` is the kernel's choice, `mtu` 0 the
+/// parent's.
+struct CreateLink {
+  std::string kind;
+  std::string name;
+  std::uint32_t index = 0;  // 0: the kernel's choice, for a link that no later step names
+  ipam::Mac mac;
+  Netns netns;
+  std::uint32_t parent = 0;
+  std::uint32_t mtu = 0;
+  std::uint16_t vlan = 0;
+  std::string mode;
+  std::string flag;
+  std::vector<ipam::Mac> sources;
+  friend bool operator==(const CreateLink&, const CreateLink&) = default;
 };
 
 /// create: an existing link `name` of the host namespace goes into `netns`, down, as `new_name`
@@ -78,11 +102,13 @@ struct SetLink {
   friend bool operator==(const SetLink&, const SetLink&) = default;
 };
 
-/// set: flags of a bridge port in the host namespace (IFLA_BRPORT_*).
+/// set: flags of a bridge port in the host namespace (IFLA_BRPORT_*), and the VLAN that its frames
+/// without a tag are of (PVID, untagged; 0 = the bridge's default).
 struct SetBridgePort {
   std::uint32_t index = 0;
   bool isolated = false;
   bool hairpin = false;
+  std::uint16_t vlan = 0;
   friend bool operator==(const SetBridgePort&, const SetBridgePort&) = default;
 };
 
@@ -94,14 +120,16 @@ struct AddAddress {
   friend bool operator==(const AddAddress&, const AddAddress&) = default;
 };
 
-/// create: a unicast route in the main table. Without `gateway` it is on-link. `metric` 0 = the
-/// kernel's default.
+/// create: a route in the main table. Without `gateway` it is on-link. `metric` 0 = the kernel's
+/// default. `type` empty is a unicast route; blackhole, unreachable and prohibit lead nowhere
+/// (rtnetlink(7)) and have neither gateway nor link.
 struct AddRoute {
   Netns netns;
   ipam::Prefix destination;
   std::optional<ipam::Address> gateway;
   std::uint32_t index = 0;
   std::uint32_t metric = 0;
+  std::string type;
   friend bool operator==(const AddRoute&, const AddRoute&) = default;
 };
 
@@ -164,7 +192,7 @@ struct AdmitForwarding {
 
 using Step = std::variant<PinNamespace, CreateBridge, CreateVeth, SetLink, SetBridgePort,
                           AddAddress, AddRoute, SetSysctl, SetHostSysctl, AddElements, RedirectDns,
-                          AdmitForwarding, MoveLink>;
+                          AdmitForwarding, MoveLink, CreateLink>;
 using Plan = std::vector<Step>;
 
 /// One line, no newline: "veth nv3f2a91 index 268435457 … peer eth0 index … in

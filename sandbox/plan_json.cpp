@@ -32,6 +32,21 @@ void describe(auto& fields, Is<CreateBridge> auto& step) {
   fields.required("index", step.index);
   fields.required("mac", step.mac);
   fields.optional("mtu", step.mtu);
+  fields.optional("vlan_filtering", step.vlan_filtering);
+}
+
+void describe(auto& fields, Is<CreateLink> auto& step) {
+  fields.required("kind", step.kind);
+  fields.required("name", step.name);
+  fields.optional("index", step.index);
+  fields.optional("mac", step.mac);
+  fields.optional("netns", step.netns);
+  fields.optional("parent", step.parent);
+  fields.optional("mtu", step.mtu);
+  fields.optional("vlan", step.vlan);
+  fields.optional("mode", step.mode);
+  fields.optional("flag", step.flag);
+  fields.optional("sources", step.sources);
 }
 
 void describe(auto& fields, Is<CreateVeth> auto& step) {
@@ -60,6 +75,7 @@ void describe(auto& fields, Is<SetBridgePort> auto& step) {
   fields.required("index", step.index);
   fields.optional("isolated", step.isolated);
   fields.optional("hairpin", step.hairpin);
+  fields.optional("vlan", step.vlan);
 }
 
 void describe(auto& fields, Is<AddAddress> auto& step) {
@@ -72,8 +88,9 @@ void describe(auto& fields, Is<AddRoute> auto& step) {
   fields.optional("netns", step.netns);
   fields.required("destination", step.destination);
   fields.optional("gateway", step.gateway);
-  fields.required("index", step.index);
+  fields.optional("index", step.index);
   fields.optional("metric", step.metric);
+  fields.optional("type", step.type);
 }
 
 void describe(auto& fields, Is<SetSysctl> auto& step) {
@@ -116,7 +133,7 @@ void describe(auto& fields, Is<MoveLink> auto& step) {
 // The "do" of each alternative of Step, in the order of the variant.
 constexpr std::array<std::string_view, std::variant_size_v<Step>> step_names = {
     "pin",    "bridge",      "veth",     "link", "bridge_port",      "address", "route",
-    "sysctl", "host_sysctl", "elements", "dns",  "admit_forwarding", "move"};
+    "sysctl", "host_sysctl", "elements", "dns",  "admit_forwarding", "move",    "link_of_kind"};
 
 class Writer {
  public:

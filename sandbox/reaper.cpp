@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "sandbox/links.h"
+#include "sandbox/netns.h"
 
 namespace sandbox {
 namespace {
@@ -31,6 +32,17 @@ void delete_each(RtnlSocket& rtnl, const std::vector<std::uint32_t>& batch) noex
   }
 }
 
+void delete_inside(int netns, std::uint32_t index) noexcept {
+  try {
+    run_in_netns(netns, [index] {
+      RtnlSocket rtnl;
+      delete_each(rtnl, {index});
+    });
+  } catch (const std::exception&) {
+    // It stays in its group, as above.
+  }
+}
+
 }  // namespace
 
 Reaper::Reaper() {
@@ -48,11 +60,24 @@ Reaper::~Reaper() {
   thread_.join();
 }
 
+void Reaper::note_time() {
+  last_told_ = Clock::now();
+  if (count() == 0) waiting_since_ = last_told_;
+}
+
+void Reaper::notify_inside(Fd netns, std::uint32_t index) {
+  {
+    const std::lock_guard lock(mutex_);
+    note_time();
+    inside_.push_back({std::move(netns), index});
+  }
+  changed_.notify_all();
+}
+
 void Reaper::notify(std::uint32_t index, Kind kind) {
   {
     const std::lock_guard lock(mutex_);
-    last_told_ = Clock::now();
-    if (is_empty()) waiting_since_ = last_told_;
+    note_time();
     (kind == Kind::bridge ? bridges_ : links_).insert(index);
   }
   changed_.notify_all();
@@ -60,20 +85,21 @@ void Reaper::notify(std::uint32_t index, Kind kind) {
 
 std::size_t Reaper::waiting() const {
   const std::lock_guard lock(mutex_);
-  return links_.size() + bridges_.size() + at_work_;
+  return count() + at_work_;
 }
 
 void Reaper::drain() {
   std::unique_lock lock(mutex_);
   ++in_a_hurry_;
   changed_.notify_all();
-  changed_.wait(lock, [this] { return (is_empty() && at_work_ == 0) || stopping_; });
+  changed_.wait(lock, [this] { return (count() == 0 && at_work_ == 0) || stopping_; });
   --in_a_hurry_;
 }
 
 void Reaper::run() {
-  for (auto batch = next_batch(); !batch.empty(); batch = next_batch()) {
+  for (Batch batch = next_batch(); batch.size() != 0; batch = next_batch()) {
     reap(batch);
+    batch = {};  // lets the namespace go
     {
       const std::lock_guard lock(mutex_);
       at_work_ = 0;
@@ -84,7 +110,7 @@ void Reaper::run() {
 
 /// Returns when it is time to begin.
 void Reaper::await_pause(std::unique_lock<std::mutex>& lock) {
-  while (!stopping_ && in_a_hurry_ == 0 && links_.size() + bridges_.size() < most_waiting) {
+  while (!stopping_ && in_a_hurry_ == 0 && count() < most_waiting) {
     const Clock::time_point due = std::min(last_told_ + pause, waiting_since_ + patience);
     if (Clock::now() >= due) return;
     changed_.wait_until(lock, due);
@@ -92,27 +118,34 @@ void Reaper::await_pause(std::unique_lock<std::mutex>& lock) {
 }
 
 /// Waits for links; empty when it is time to stop.
-std::vector<std::uint32_t> Reaper::next_batch() {
+Reaper::Batch Reaper::next_batch() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return stopping_ || !is_empty(); });
+  changed_.wait(lock, [this] { return stopping_ || count() != 0; });
   await_pause(lock);
-  if (stopping_) return {};
-  std::set<std::uint32_t>& from = links_.empty() ? bridges_ : links_;
-  const std::size_t most = links_.empty() ? 1 : batch_size;
-  const auto end =
-      std::next(from.begin(), static_cast<std::ptrdiff_t>(std::min(most, from.size())));
-  std::vector<std::uint32_t> batch(from.begin(), end);
-  from.erase(from.begin(), end);
+  Batch batch;
+  if (stopping_) return batch;
+  if (links_.empty() && !inside_.empty()) {
+    batch.inside = std::move(inside_.front());
+    inside_.pop_front();
+  } else {
+    std::set<std::uint32_t>& from = links_.empty() ? bridges_ : links_;
+    const std::size_t most = links_.empty() ? 1 : batch_size;
+    const auto end =
+        std::next(from.begin(), static_cast<std::ptrdiff_t>(std::min(most, from.size())));
+    batch.links.assign(from.begin(), end);
+    from.erase(from.begin(), end);
+  }
   at_work_ = batch.size();
   waiting_since_ = Clock::now();
   return batch;
 }
 
-void Reaper::reap(const std::vector<std::uint32_t>& batch) {
+void Reaper::reap(const Batch& batch) {
+  if (batch.inside.netns) return delete_inside(batch.inside.netns.get(), batch.inside.index);
   try {
-    if (!gather(rtnl_, batch).empty()) delete_group(rtnl_, reaping_group);
+    if (!gather(rtnl_, batch.links).empty()) delete_group(rtnl_, reaping_group);
   } catch (const std::system_error&) {
-    delete_each(rtnl_, batch);
+    delete_each(rtnl_, batch.links);
   }
 }
 

@@ -6,11 +6,13 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
 
+#include "sandbox/fd.h"
 #include "sandbox/rtnl.h"
 
 namespace sandbox {
@@ -45,6 +47,8 @@ class Reaper {
 
   /// Link `index` is in `dying_group` now.
   void notify(std::uint32_t index, Kind kind = Kind::link);
+  /// Link `index` of another namespace is: one that has no end in this one.
+  void notify_inside(Fd netns, std::uint32_t index);
   /// How many links are not deleted yet.
   std::size_t waiting() const;
   /// Returns when no link waits.
@@ -53,17 +57,30 @@ class Reaper {
  private:
   using Clock = std::chrono::steady_clock;
 
+  struct Inside {
+    Fd netns;
+    std::uint32_t index = 0;
+  };
+  /// What is deleted together: links of this namespace, or one of another.
+  struct Batch {
+    std::vector<std::uint32_t> links;
+    Inside inside;
+    std::size_t size() const { return links.size() + (inside.netns ? 1 : 0); }
+  };
+
   void run();
-  bool is_empty() const { return links_.empty() && bridges_.empty(); }
+  std::size_t count() const { return links_.size() + bridges_.size() + inside_.size(); }
+  void note_time();
   void await_pause(std::unique_lock<std::mutex>& lock);
-  void reap(const std::vector<std::uint32_t>& batch);
-  std::vector<std::uint32_t> next_batch();
+  void reap(const Batch& batch);
+  Batch next_batch();
 
   RtnlSocket rtnl_;  // the thread's, once it runs
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::set<std::uint32_t> links_;    // that wait
   std::set<std::uint32_t> bridges_;  // that wait
+  std::deque<Inside> inside_;        // that wait
   std::size_t at_work_ = 0;          // of the batch that is being deleted
   std::size_t in_a_hurry_ = 0;       // callers of drain()
   Clock::time_point last_told_;

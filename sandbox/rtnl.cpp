@@ -113,6 +113,10 @@ void RtnlMessage::put_u32(int attribute, std::uint32_t value) {
   require_room(nla_put_u32(message_.get(), attribute, value));
 }
 
+void RtnlMessage::put_u16(int attribute, std::uint16_t value) {
+  require_room(nla_put_u16(message_.get(), attribute, value));
+}
+
 void RtnlMessage::put_u8(int attribute, std::uint8_t value) {
   require_room(nla_put_u8(message_.get(), attribute, value));
 }

@@ -36,6 +36,7 @@ class RtnlMessage {
   void put(int attribute, std::span<const std::uint8_t> bytes);
   void put(int attribute, const std::string& text);  // zero-terminated
   void put_u32(int attribute, std::uint32_t value);
+  void put_u16(int attribute, std::uint16_t value);
   void put_u8(int attribute, std::uint8_t value);
   void put(int attribute, const ipam::Mac& mac) { put(attribute, std::span(mac.bytes)); }
   void put(int attribute, const ipam::Address& address) { put(attribute, address.bytes()); }

@@ -57,6 +57,7 @@ class Losses {
     add_link(step.netns, step.peer_index, step.peer_name);
   }
   void add(const MoveLink& step) { add_link(step.netns, step.index, step.new_name); }
+  void add(const CreateLink& step) { add_link(step.netns, step.index, step.name); }
   void add(const AddAddress& step) {
     addresses_.emplace(step.netns, step.index, step.address.family());
   }
@@ -67,6 +68,9 @@ class Losses {
 
   bool touches(const CreateVeth& step) const { return unpinned_.contains(step.netns); }
   bool touches(const MoveLink& step) const { return unpinned_.contains(step.netns); }
+  bool touches(const CreateLink& step) const {
+    return unpinned_.contains(step.netns) || (step.parent != 0 && has_link("", step.parent));
+  }
   bool touches(const SetLink& step) const {
     return is_lost(step.netns, step.index) || (step.master && has_link("", *step.master));
   }

@@ -61,6 +61,42 @@ TEST(PlanText, TellsWhatIsSeldom) {
             "move vc1 to eth0 index 7 in /run/netd/netns/a");
 }
 
+/// One of each kind, with all that a kind can have.
+Plan links_of_one_piece() {
+  return {CreateLink{.kind = "dummy", .name = "dm-1", .index = 7},
+          CreateLink{.kind = "vlan", .name = "eth0.42", .index = 8, .parent = 2, .vlan = 42},
+          CreateLink{.kind = "macvlan",
+                     .name = "eth0",
+                     .mac = *ipam::Mac::parse("02:00:00:00:00:01"),
+                     .netns = "/a",
+                     .parent = 2,
+                     .mtu = 1400,
+                     .mode = "source",
+                     .sources = {*ipam::Mac::parse("02:00:00:00:00:0a")}},
+          CreateLink{.kind = "ipvlan",
+                     .name = "eth0",
+                     .index = 9,
+                     .netns = "/a",
+                     .parent = 2,
+                     .mode = "l3",
+                     .flag = "vepa"},
+          CreateBridge{.name = "br", .index = 10, .vlan_filtering = true},
+          SetBridgePort{.index = 11, .vlan = 42},
+          AddRoute{.netns = "/a", .destination = prefix("10.9.0.0/16"), .type = "blackhole"}};
+}
+
+TEST(PlanText, TellsLinksOfOnePiece) {
+  EXPECT_EQ(to_text(links_of_one_piece()),
+            "dummy dm-1 index 7\n"
+            "vlan eth0.42 index 8 on 2 id 42\n"
+            "macvlan eth0 index 0 mac 02:00:00:00:00:01 mtu 1400 on 2 mode source from "
+            "02:00:00:00:00:0a in /a\n"
+            "ipvlan eth0 index 9 on 2 mode l3 vepa in /a\n"
+            "bridge br index 10 mac 00:00:00:00:00:00 vlan-filtering\n"
+            "bridge-port 11 isolated off hairpin off vlan 42\n"
+            "route 10.9.0.0/16 blackhole in /a\n");
+}
+
 TEST(PlanText, KeepsALineOneLine) {
   EXPECT_EQ(to_text(Step(SetSysctl{.netns = "", .key = "net/a", .value = "1\n2\t3"})),
             "sysctl net/a = 1?2?3");
@@ -99,6 +135,7 @@ TEST(PlanJson, ComesBackEqual) {
   plan.emplace_back(MoveLink{.name = "vc1", .netns = "/a", .new_name = "eth0", .index = 7});
   plan.emplace_back(
       SetLink{.netns = "/a", .index = 7, .mac = ipam::Mac::parse("02:00:00:00:00:01")});
+  std::ranges::move(links_of_one_piece(), std::back_inserter(plan));
   const std::string text = json(plan).dump();
   EXPECT_EQ(json::parse(text).get<Plan>(), plan);
 }

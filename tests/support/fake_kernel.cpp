@@ -53,6 +53,14 @@ std::uint32_t FakeKernel::add_link(const Netns& netns, const std::string& name,
   return index;
 }
 
+void FakeKernel::remove_link(const std::string& name) {
+  if (const auto link = find_link("", name)) delete_link(host, link->index);
+}
+
+void FakeKernel::rename_link(const std::string& name, const std::string& to) {
+  if (const auto link = find_link("", name)) namespaces_[host].links.at(link->index).name = to;
+}
+
 void FakeKernel::set_sysctl(const Netns& netns, const std::string& key, const std::string& value) {
   namespace_at(netns, "set sysctl " + key).sysctls[key] = value;
 }
@@ -132,18 +140,19 @@ void FakeKernel::forget_flows(const std::vector<ipam::Address>& addresses,
 
 std::size_t FakeKernel::dying_links() {
   std::size_t dying = 0;
-  for (const auto& entry : namespaces_.at(host).links)
-    dying += entry.second.dying ? 1 : 0;
+  for (const auto& netns : namespaces_)
+    for (const auto& entry : netns.second.links)
+      dying += entry.second.dying ? 1 : 0;
   return dying;
 }
 
 void FakeKernel::drain() {
   ++counters_.drains;
   const auto is_dying = [](const auto& entry) { return entry.second.dying; };
-  auto& links = namespaces_[host].links;
-  for (auto found = std::ranges::find_if(links, is_dying); found != links.end();
-       found = std::ranges::find_if(links, is_dying))
-    delete_link(host, found->first);
+  for (auto& [id, netns] : namespaces_)
+    for (auto found = std::ranges::find_if(netns.links, is_dying); found != netns.links.end();
+         found = std::ranges::find_if(netns.links, is_dying))
+      delete_link(id, found->first);
 }
 
 void FakeKernel::advertise(std::uint32_t bridge_index, const ipam::Mac& mac,
@@ -192,6 +201,8 @@ std::string FakeKernel::link_text(std::uint32_t index, const Link& link) {
   if (!link.alias.empty()) text += " alias \"" + link.alias + "\"";
   if (link.master != 0) text += " master " + std::to_string(link.master);
   if (link.peer) text += " peer " + std::to_string(link.peer->second);
+  if (link.parent != 0) text += " on " + std::to_string(link.parent);
+  if (!link.detail.empty()) text += " " + link.detail;
   if (link.isolated) text += " isolated";
   if (link.hairpin) text += " hairpin";
   if (!link.ipv6_link_local) text += " no-link-local";
@@ -207,6 +218,7 @@ void FakeKernel::dump(const std::string& where, const Namespace& netns,
     if (!link.dying) lines.insert(where + link_text(index, link));
   for (const Route& route : netns.routes) {
     std::string text = "route " + route.destination.to_string();
+    if (!route.type.empty()) text += " " + route.type;
     if (route.gateway) text += " via " + route.gateway->to_string();
     text += " link " + std::to_string(route.index) + " metric " + std::to_string(route.metric);
     lines.insert(where + text);

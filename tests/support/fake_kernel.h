@@ -37,6 +37,12 @@ class FakeKernel : public sandbox::Kernel {
   /// All namespaces but the host's, all of netd's links and elements are gone.
   void reboot();
 
+  /// The kernel has no links of that kind.
+  void lack(const std::string& kind) { lacking_.insert(kind); }
+  /// Somebody else deletes or renames a link of the host's.
+  void remove_link(const std::string& name);
+  void rename_link(const std::string& name, const std::string& to);
+
   // ---- faults ----
 
   /// The `nth` apply from now (1 = the next) throws EIO and does nothing; 0 = none.
@@ -94,6 +100,8 @@ class FakeKernel : public sandbox::Kernel {
   void remove_firewall() override;
   void forget_flows(const std::vector<ipam::Address>& addresses,
                     const std::vector<sandbox::Element>& ports) override;
+  void sweep(const sandbox::Netns&) override {}
+  bool has_link_kind(const std::string& kind) override { return !lacking_.contains(kind); }
   std::size_t dying_links() override;
   void drain() override;
   void advertise(std::uint32_t bridge_index, const ipam::Mac& mac,
@@ -109,6 +117,8 @@ class FakeKernel : public sandbox::Kernel {
     std::uint32_t mtu = 1500;
     std::string alias{};
     std::uint32_t master = 0;
+    std::uint32_t parent = 0;  // in the host's namespace
+    std::string detail{};      // what its kind makes of it
     std::optional<std::pair<NamespaceId, std::uint32_t>> peer{};
     bool up = false;
     bool ipv6_link_local = true;
@@ -123,6 +133,7 @@ class FakeKernel : public sandbox::Kernel {
     std::uint32_t metric = 0;
     std::uint32_t index = 0;
     std::optional<ipam::Address> gateway;
+    std::string type;
   };
 
   static constexpr NamespaceId host = 0;
@@ -140,6 +151,7 @@ class FakeKernel : public sandbox::Kernel {
   void make(const sandbox::CreateBridge& step);
   void make(const sandbox::CreateVeth& step);
   void make(const sandbox::MoveLink& step);
+  void make(const sandbox::CreateLink& step);
   void make(const sandbox::SetLink& step);
   void make(const sandbox::SetBridgePort& step);
   void make(const sandbox::AddAddress& step);
@@ -153,6 +165,7 @@ class FakeKernel : public sandbox::Kernel {
   void unmake(const sandbox::CreateBridge& step);
   void unmake(const sandbox::CreateVeth& step);
   void unmake(const sandbox::MoveLink& step);
+  void unmake(const sandbox::CreateLink& step);
   void unmake(const sandbox::AddAddress& step);
   void unmake(const sandbox::AddRoute& step);
   void unmake(const sandbox::AddElements& step);
@@ -176,7 +189,9 @@ class FakeKernel : public sandbox::Kernel {
   void move_link(NamespaceId from, std::uint32_t index, NamespaceId to, const std::string& name,
                  std::uint32_t new_index, const std::string& act);
   void remove_link(std::uint32_t index, const std::string& name);
+  void retire_link(NamespaceId where, std::uint32_t index);
   void delete_link(NamespaceId netns, std::uint32_t index);
+  void delete_children(std::uint32_t parent);
   void set_sysctl(Namespace& netns, const std::string& key, const std::string& value,
                   const std::string& act);
   static std::pair<std::string, std::string> element_key(const sandbox::Element& element);
@@ -192,6 +207,7 @@ class FakeKernel : public sandbox::Kernel {
   /// By set and key text.
   std::map<std::pair<std::string, std::string>, sandbox::Element> elements_;
   std::set<std::string> admitted_;
+  std::set<std::string> lacking_;
   bool firewall_ = true;
   bool reap_later_ = true;
   std::size_t fail_apply_in_ = 0;

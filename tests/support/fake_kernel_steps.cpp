@@ -162,11 +162,45 @@ void FakeKernel::make(const sandbox::CreateVeth& step) {
                                            .peer = {{host, step.index}}};
 }
 
+void FakeKernel::make(const sandbox::CreateLink& step) {
+  const std::string act = "create " + step.kind + " " + step.name;
+  if (!has_link_kind(step.kind)) fail(EOPNOTSUPP, act);
+  const NamespaceId inside = namespace_id(step.netns, act);
+  std::uint32_t mtu = 1500;
+  if (step.parent != 0) mtu = link_at("", step.parent, act).mtu;
+  if (step.mtu > mtu && step.kind == "macvlan") fail(EINVAL, act);
+  // The parent hands its frames to one kind only (rx_handler).
+  for (const auto& entry : namespaces_)
+    for (const auto& [index, link] : entry.second.links)
+      if (link.parent == step.parent && step.parent != 0 && link.kind != step.kind &&
+          link.kind != "vlan" && step.kind != "vlan" && !link.dying)
+        fail(EBUSY, act);
+  const std::uint32_t index = step.index == 0 ? free_index(namespaces_.at(inside)) : step.index;
+  check_free(inside, step.name, index, act, EEXIST);
+  std::string detail = step.mode + (step.flag.empty() ? "" : " " + step.flag);
+  if (step.vlan != 0) detail = std::to_string(step.vlan);
+  for (const ipam::Mac& source : step.sources)
+    detail += " from " + source.to_string();
+  namespaces_[inside].links[index] = {.name = step.name,
+                                      .kind = step.kind,
+                                      .mac = step.mac,
+                                      .mtu = step.mtu == 0 ? mtu : step.mtu,
+                                      .parent = step.parent,
+                                      .detail = detail};
+}
+
 void FakeKernel::unmake(const sandbox::CreateBridge& step) {
   remove_link(step.index, step.name);
 }
 void FakeKernel::unmake(const sandbox::CreateVeth& step) {
   remove_link(step.index, step.name);
+}
+void FakeKernel::unmake(const sandbox::CreateLink& step) {
+  const auto inside = find_namespace(step.netns);
+  if (!inside) return;
+  for (const auto& [index, link] : namespaces_.at(*inside).links)
+    if (link.name == step.name && link.kind == step.kind && !link.dying)
+      return retire_link(*inside, index);
 }
 
 void FakeKernel::move_link(NamespaceId from, std::uint32_t index, NamespaceId to,
@@ -203,11 +237,16 @@ void FakeKernel::remove_link(std::uint32_t index, const std::string& name) {
   auto& links = namespaces_[host].links;
   const auto found = links.find(index);
   if (found == links.end() || found->second.name != name) return;
-  if (!reap_later_) return delete_link(host, index);
-  found->second.dying = true;
-  set_up(namespaces_[host], index, false);
-  if (!found->second.peer) return;
-  const auto [netns, peer] = *found->second.peer;
+  retire_link(host, index);
+}
+
+void FakeKernel::retire_link(NamespaceId where, std::uint32_t index) {
+  if (!reap_later_) return delete_link(where, index);
+  Link& link = namespaces_.at(where).links.at(index);
+  link.dying = true;
+  set_up(namespaces_.at(where), index, false);
+  if (!link.peer) return;
+  const auto [netns, peer] = *link.peer;
   namespaces_.at(netns).links.at(peer).dying = true;
   set_up(namespaces_.at(netns), peer, false);
 }
@@ -224,6 +263,17 @@ void FakeKernel::delete_link(NamespaceId netns, std::uint32_t index) {
     for (auto& entry : place.links)
       if (entry.second.master == index) entry.second.master = 0;
   if (link.peer) delete_link(link.peer->first, link.peer->second);
+  if (netns == host) delete_children(index);
+}
+
+void FakeKernel::delete_children(std::uint32_t parent) {
+  for (auto& [id, netns] : namespaces_) {
+    std::vector<std::uint32_t> children;
+    for (const auto& [index, link] : netns.links)
+      if (link.parent == parent) children.push_back(index);
+    for (const std::uint32_t child : children)
+      delete_link(id, child);
+  }
 }
 
 void FakeKernel::set_up(Namespace& netns, std::uint32_t index, bool up) {
@@ -266,6 +316,7 @@ void FakeKernel::make(const sandbox::SetBridgePort& step) {
   if (link.master == 0) fail(EOPNOTSUPP, act);
   link.isolated = step.isolated;
   link.hairpin = step.hairpin;
+  if (step.vlan != 0) link.detail = "vlan " + std::to_string(step.vlan);
 }
 
 // ---- addresses and routes -----------------------------------------------------------------------
@@ -296,9 +347,10 @@ void FakeKernel::unmake(const sandbox::AddAddress& step) {
 
 void FakeKernel::make(const sandbox::AddRoute& step) {
   const std::string act = "add route " + step.destination.to_string();
-  const Link& link = link_at(step.netns, step.index, act);
   Namespace& place = namespace_at(step.netns, act);
   if (!step.destination.is_masked()) fail(EINVAL, act);
+  static const Link nowhere{.name = "", .kind = "", .up = true};
+  const Link& link = step.type.empty() ? link_at(step.netns, step.index, act) : nowhere;
   if (!link.up) fail(ENETDOWN, act);
   const bool v6 = step.destination.family() == ipam::Family::v6;
   const std::uint32_t metric = step.metric == 0 && v6 ? ipv6_default_metric : step.metric;
@@ -315,7 +367,7 @@ void FakeKernel::make(const sandbox::AddRoute& step) {
         });
     if (!reachable) fail(v6 ? EHOSTUNREACH : ENETUNREACH, act);
   }
-  place.routes.push_back({step.destination, metric, step.index, step.gateway});
+  place.routes.push_back({step.destination, metric, step.index, step.gateway, step.type});
 }
 
 void FakeKernel::unmake(const sandbox::AddRoute& step) {

@@ -46,6 +46,8 @@ class FaultyKernel : public sandbox::Kernel {
                     const std::vector<sandbox::Element>& ports) override {
     kernel_.forget_flows(addresses, ports);
   }
+  void sweep(const sandbox::Netns& netns) override { kernel_.sweep(netns); }
+  bool has_link_kind(const std::string& kind) override { return kernel_.has_link_kind(kind); }
   std::size_t dying_links() override { return kernel_.dying_links(); }
   void drain() override { kernel_.drain(); }
   void advertise(std::uint32_t bridge_index, const ipam::Mac& mac,
