@@ -234,6 +234,12 @@ std::optional<ipam::Address> Bridge::gateway(const Network& network, const Endpo
   return other != pool->auxiliary.end() ? other->second : pool->gateway;
 }
 
+std::string Bridge::full(const Network&, std::size_t endpoints) const {
+  constexpr std::size_t most = 1023;  // BR_MAX_PORTS - 1, net/bridge/br_private.h
+  if (endpoints < most) return {};
+  return fmt::format("a Linux bridge holds {} endpoints; spread them over several networks", most);
+}
+
 bool Bridge::maps_ports(const Network& network, Family family) const {
   return gateway_mode(network, family) != GatewayMode::routed;
 }

@@ -1,5 +1,5 @@
 // The bridge driver: one Linux bridge a network, one veth pair an endpoint, published ports and
-// isolation as elements of netd's nft table. Options: docs/bridge.md.
+// isolation as elements of netd's nft table. Options: docs/drivers/bridge.md.
 #pragma once
 
 #include "drivers/driver.h"
@@ -27,6 +27,7 @@ class Bridge : public Driver {
   std::optional<ipam::Address> gateway(const Network& network, const Endpoint& endpoint,
                                        ipam::Family family) const override;
   std::optional<ipam::Address> dns_address(const Network& network) const override;
+  std::string full(const Network& network, std::size_t endpoints) const override;
   bool maps_ports(const Network& network, ipam::Family family) const override;
   sandbox::Plan network_plan(const Network& network) const override;
   sandbox::Plan endpoint_plan(const Network& network, const Endpoint& endpoint,

@@ -26,6 +26,26 @@ struct Pool {
   std::map<std::string, ipam::Address> auxiliary;
 };
 
+/// The host's own way into a network whose parent link keeps host and containers apart.
+struct HostAccess {
+  std::string link;
+  std::uint32_t index = 0;
+  ipam::Mac mac;
+  std::vector<ipam::Address> addresses;       // of that link, from the network's subnets
+  std::vector<ipam::Address> host_addresses;  // the parent's: containers reach them this way
+};
+
+/// The link that the endpoints of a macvlan or ipvlan network are stacked on, as the controller
+/// found it (a user's, or another network's) or is to make it.
+struct Parent {
+  std::string kind;  // of one that netd makes: "vlan", "dummy", or "veth" where there is no dummy
+  std::uint32_t base = 0;  // vlan: the index of the link that it is of
+  std::uint16_t vlan = 0;  // vlan: its id
+  std::uint32_t peer = 0;  // veth: the index of the other end
+  std::uint32_t mtu = 0;   // of one that was found
+  std::optional<HostAccess> host_access;
+};
+
 /// A network as its driver sees it.
 struct Network {
   std::string id;    // 64 hex digits
@@ -35,6 +55,7 @@ struct Network {
   bool ipv6 = false;
   bool internal = false;
   bool beside_engine = false;  // made by a container engine, whose firewall must let it through
+  bool leased = false;         // a DHCP server gives out the addresses: no pools
   Options options;             // -o, as the user gave them
   std::vector<Pool> pools;
   std::string link_name;         // chosen by the controller from Driver::link_name; empty = no link
@@ -43,6 +64,7 @@ struct Network {
   bool adopted_link =
       false;  // the link was there before (a user's bridge): never created or deleted
   std::set<ipam::Prefix> adopted_addresses;  // that it had: never added or deleted
+  std::optional<Parent> parent;              // of macvlan and ipvlan networks: `link_name` is it
 };
 
 /// One published port, resolved. `host_port` 0: not mapped, only opened (a routed network).
@@ -54,12 +76,15 @@ struct Port {
   friend bool operator==(const Port&, const Port&) = default;
 };
 
+/// A route that an endpoint brings into its sandbox, through its link.
+struct StaticRoute {
+  ipam::Prefix destination;
+  std::optional<ipam::Address> next_hop;  // absent: on the link itself
+  friend bool operator==(const StaticRoute&, const StaticRoute&) = default;
+};
+
 /// What a remote driver answered to Join (libnetwork.md 2.4).
 struct Joined {
-  struct StaticRoute {
-    ipam::Prefix destination;
-    std::optional<ipam::Address> next_hop;  // absent: on the link itself
-  };
   std::string source_link;  // in the host's namespace; empty = nothing to move
   std::optional<ipam::Address> gateway4;
   std::optional<ipam::Address> gateway6;
@@ -92,9 +117,17 @@ struct Sandbox {
   bool handed_over = false;
 };
 
+struct DefaultRoute {
+  std::optional<ipam::Address> gateway;  // nothing: everything is on the link
+  std::uint32_t link_index = 0;
+};
+
 /// What a network type is, apart from its plans.
 struct Traits {
   bool has_links = true;         // endpoints have interfaces and addresses
+  bool has_host_link = true;     // … whose other end is in the host's namespace
+  bool has_mac = true;           // … with MAC addresses of their own
+  bool on_parent = false;        // the network's link is a parent, which networks may share
   bool allocates = true;         // the network has subnets
   bool single_instance = false;  // host, null
   bool gateway_on_host = true;   // the gateway address is reserved for the host (bridge)
@@ -117,6 +150,9 @@ class Driver {
   virtual std::vector<std::string> check_endpoint(const Network& network,
                                                   const Endpoint& endpoint) const = 0;
 
+  /// Why two networks can't be on one parent; empty = they can. Of drivers on a parent.
+  virtual std::string no_sharing(const Network&, const Network& /*other*/) const { return {}; }
+
   /// The link a network of this driver wants ("br-<12 hex>"); empty = none.
   virtual std::string link_name(const Network& network) const = 0;
   /// "eth", or what the network's options say.
@@ -127,9 +163,22 @@ class Driver {
   virtual std::optional<ipam::Address> gateway(const Network& network, const Endpoint& endpoint,
                                                ipam::Family family) const = 0;
 
+  /// The default route that the endpoint can give its sandbox, on `link_index`. Unless a driver
+  /// knows better: through the gateway.
+  virtual std::optional<DefaultRoute> default_route(const Network& network,
+                                                    const Endpoint& endpoint,
+                                                    ipam::Family family) const;
+
+  /// Further routes of the endpoint: those on the link first, as the others' next hops may need
+  /// them.
+  virtual std::vector<StaticRoute> routes(const Network&, const Endpoint&) const { return {}; }
+
   /// Where netd's DNS server listens for the whole network, an address of the network's link;
   /// nothing: only in the sandboxes.
   virtual std::optional<ipam::Address> dns_address(const Network&) const { return std::nullopt; }
+
+  /// Why the network takes no more than its `endpoints`; empty = it does.
+  virtual std::string full(const Network&, std::size_t /*endpoints*/) const { return {}; }
 
   /// False: published ports take no port of the host (routed networks).
   virtual bool maps_ports(const Network&, ipam::Family) const { return traits().publishes; }

@@ -4,6 +4,15 @@
 
 namespace drivers {
 
+void add_routes(const std::vector<StaticRoute>& routes, const Endpoint& endpoint,
+                const Sandbox& sandbox, sandbox::Plan& plan) {
+  for (const StaticRoute& route : routes)
+    plan.push_back(sandbox::AddRoute{.netns = sandbox.netns,
+                                     .destination = route.destination.masked(),
+                                     .gateway = route.next_hop,
+                                     .index = endpoint.sandbox_index});
+}
+
 void add_interior(const Endpoint& endpoint, const Sandbox& sandbox, bool ipv6_link_local,
                   sandbox::Plan& plan) {
   for (const auto& address : {endpoint.ipv4, endpoint.ipv6})

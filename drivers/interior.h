@@ -6,6 +6,10 @@
 
 namespace drivers {
 
+/// Appends a step for each route.
+void add_routes(const std::vector<StaticRoute>& routes, const Endpoint& endpoint,
+                const Sandbox& sandbox, sandbox::Plan& plan);
+
 /// Appends the steps for the endpoint's addresses and sysctls, and last for its link to come up.
 /// Throws std::invalid_argument for a malformed sysctl option.
 void add_interior(const Endpoint& endpoint, const Sandbox& sandbox, bool ipv6_link_local,

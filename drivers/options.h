@@ -44,6 +44,14 @@ inline constexpr std::string_view option_advertise_interval =
 /// A bridge network's own DNS server at its gateway address, for those who don't ask 127.0.0.11.
 inline constexpr std::string_view option_gateway_dns = "io.netd.gateway_dns";
 
+/// Of macvlan and ipvlan networks (docs/drivers/).
+inline constexpr std::string_view option_parent = "parent";
+inline constexpr std::string_view option_macvlan_mode = "macvlan_mode";
+inline constexpr std::string_view option_macvlan_sources = "io.netd.macvlan_sources";
+inline constexpr std::string_view option_ipvlan_mode = "ipvlan_mode";
+inline constexpr std::string_view option_ipvlan_flag = "ipvlan_flag";
+inline constexpr std::string_view option_host_access = "io.netd.host_access";
+
 /// Of networks that a container engine makes through the plugin protocol (docs/docker.md).
 inline constexpr std::string_view option_engine_driver = "io.netd.driver";
 inline constexpr std::string_view option_engine_name = "io.netd.name";

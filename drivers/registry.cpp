@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "drivers/host.h"
+#include "drivers/ipvlan.h"
+#include "drivers/macvlan.h"
 #include "drivers/null.h"
 
 namespace drivers {
@@ -11,6 +13,8 @@ Registry::Registry(BridgeSettings bridge) {
   drivers_.push_back(std::make_unique<Bridge>(bridge));
   drivers_.push_back(std::make_unique<Host>());
   drivers_.push_back(std::make_unique<Null>());
+  drivers_.push_back(std::make_unique<Macvlan>());
+  drivers_.push_back(std::make_unique<Ipvlan>());
 }
 
 const Driver* Registry::find(std::string_view name) const {

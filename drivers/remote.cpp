@@ -1,25 +1,11 @@
 #include "drivers/remote.h"
 
+#include <algorithm>
+
 #include "drivers/interior.h"
 #include "drivers/options.h"
 
 namespace drivers {
-namespace {
-
-/// Routes on the link first: the others' next hops are reached through them.
-void add_routes(const Joined& joined, const Endpoint& endpoint, const Sandbox& sandbox,
-                sandbox::Plan& plan) {
-  for (const bool on_link : {true, false})
-    for (const Joined::StaticRoute& route : joined.routes)
-      if (on_link != route.next_hop.has_value())
-        plan.push_back(sandbox::AddRoute{.netns = sandbox.netns,
-                                         .destination = route.destination.masked(),
-                                         .gateway = route.next_hop,
-                                         .index = endpoint.sandbox_index});
-}
-
-}  // namespace
-
 Traits Remote::traits() const {
   return {.gateway_on_host = false, .publishes = false};
 }
@@ -35,6 +21,14 @@ std::optional<ipam::Address> Remote::gateway(const Network& network, const Endpo
   return family == ipam::Family::v4 ? endpoint.joined->gateway4 : endpoint.joined->gateway6;
 }
 
+std::vector<StaticRoute> Remote::routes(const Network&, const Endpoint& endpoint) const {
+  if (!endpoint.joined) return {};
+  std::vector<StaticRoute> sorted = endpoint.joined->routes;
+  std::ranges::stable_partition(
+      sorted, [](const StaticRoute& route) { return !route.next_hop.has_value(); });
+  return sorted;
+}
+
 sandbox::Plan Remote::endpoint_plan(const Network& network, const Endpoint& endpoint,
                                     const Sandbox& sandbox) const {
   sandbox::Plan plan;
@@ -47,7 +41,7 @@ sandbox::Plan Remote::endpoint_plan(const Network& network, const Endpoint& endp
     plan.push_back(sandbox::SetLink{
         .netns = sandbox.netns, .index = endpoint.sandbox_index, .mac = endpoint.mac});
   add_interior(endpoint, sandbox, network.ipv6 || endpoint.ipv6, plan);
-  add_routes(*endpoint.joined, endpoint, sandbox, plan);
+  add_routes(routes(network, endpoint), endpoint, sandbox, plan);
   return plan;
 }
 

@@ -18,6 +18,7 @@ class Remote : public Driver {
   bool wants_gateway(const Network&, ipam::Family) const override { return true; }
   std::optional<ipam::Address> gateway(const Network& network, const Endpoint& endpoint,
                                        ipam::Family family) const override;
+  std::vector<StaticRoute> routes(const Network& network, const Endpoint& endpoint) const override;
   sandbox::Plan network_plan(const Network&) const override { return {}; }
   /// Empty until the plugin has answered, and when it moves its interface itself.
   sandbox::Plan endpoint_plan(const Network& network, const Endpoint& endpoint,

@@ -14,9 +14,10 @@ void add_interface_defaults(const SandboxNeeds& needs, sandbox::Plan& plan) {
   set("net/ipv6/conf/default/accept_ra", "0");   // the route is ours to set
 }
 
-void add_route(const SandboxNeeds& needs, const DefaultRoute& route, sandbox::Plan& plan) {
+void add_route(const SandboxNeeds& needs, ipam::Family family, const DefaultRoute& route,
+               sandbox::Plan& plan) {
   plan.push_back(sandbox::AddRoute{.netns = needs.sandbox.netns,
-                                   .destination = {ipam::Address::any(route.gateway.family()), 0},
+                                   .destination = {ipam::Address::any(family), 0},
                                    .gateway = route.gateway,
                                    .index = route.link_index});
 }
@@ -32,8 +33,8 @@ sandbox::Plan sandbox_plan(const SandboxNeeds& needs) {
   if (needs.ipv6) add_interface_defaults(needs, plan);
   if (needs.dns_port != 0)
     plan.push_back(sandbox::RedirectDns{.netns = needs.sandbox.netns, .port = needs.dns_port});
-  if (needs.route4) add_route(needs, *needs.route4, plan);
-  if (needs.route6) add_route(needs, *needs.route6, plan);
+  if (needs.route4) add_route(needs, ipam::Family::v4, *needs.route4, plan);
+  if (needs.route6) add_route(needs, ipam::Family::v6, *needs.route6, plan);
   return plan;
 }
 

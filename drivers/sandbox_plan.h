@@ -11,11 +11,6 @@
 
 namespace drivers {
 
-struct DefaultRoute {
-  ipam::Address gateway;
-  std::uint32_t link_index = 0;
-};
-
 struct SandboxNeeds {
   Sandbox sandbox;
   std::string source;          // of the namespace (sandbox::PinNamespace); empty = a new one

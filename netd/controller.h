@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "netd/model.h"
+#include "sandbox/link_watch.h"
 
 namespace sandbox {
 class Kernel;
@@ -80,6 +81,9 @@ class Controller {
   /// with another one than last time, sandboxes and endpoints are gone. Returns what went wrong but
   /// did not stop it, one text a problem, for the log.
   std::vector<std::string> start(const std::string& host_identity);
+
+  /// Links of the host came, changed or went: networks on such a parent are made good.
+  void links_changed(const std::vector<sandbox::LinkChange>& changes);
 
   CreatedNetwork create_network(const NetworkSpec& spec);
   /// By full id, name, or unique id prefix; throws not_found or invalid (ambiguous).

@@ -7,13 +7,12 @@
 #include "drivers/options.h"
 #include "netd/controller_state.h"
 #include "netd/engine_driver.h"
+#include "netd/log.h"
 
 namespace netd {
 namespace {
 
 using ipam::Family;
-
-constexpr std::size_t bridge_ports = 1023;  // BR_MAX_PORTS - 1, net/bridge/br_private.h
 
 bool has_names(const NetworkRecord& network) {
   return !network.predefined && network.network.driver != "null";
@@ -71,12 +70,10 @@ void Controller::State::check_room(const NetworkRecord& network) const {
   if (network.config_only)
     throw drivers::Refused("cannot create endpoint on configuration-only network");
   check_idle(network);
-  if (network.network.driver == "bridge" &&
-      records.endpoints_of_network(network.network.id).size() >= bridge_ports)
-    throw drivers::Refused(
-        fmt::format("network {} is full: a Linux bridge holds {} endpoints; spread them over "
-                    "several networks",
-                    network.network.name, bridge_ports));
+  const std::string why = driver_of(network).full(
+      network.network, records.endpoints_of_network(network.network.id).size());
+  if (!why.empty())
+    throw drivers::Refused(fmt::format("network {} is full: {}", network.network.name, why));
 }
 
 namespace {
@@ -147,6 +144,15 @@ std::string Controller::State::choose_interface(const std::string& prefix,
     if (std::string name = prefix + std::to_string(number); !is_taken(name)) return name;
 }
 
+ipam::Mac Controller::State::choose_mac(const NetworkRecord& network,
+                                        const std::optional<ipam::Mac>& wanted) {
+  if (driver_of(network).traits().has_mac) return wanted.value_or(make_mac());
+  if (wanted)
+    throw std::invalid_argument(fmt::format(
+        "{} interfaces do not support custom mac address assignment", network.network.driver));
+  return {};
+}
+
 EndpointRecord Controller::State::prepare(const NetworkRecord& network,
                                           const SandboxRecord& sandbox, const EndpointSpec& spec,
                                           const std::vector<EndpointRecord>& others, Undo& undo) {
@@ -167,14 +173,14 @@ EndpointRecord Controller::State::prepare(const NetworkRecord& network,
   endpoint.sandbox_link =
       choose_interface(driver.interface_prefix(network.network), sandbox, spec, others);
   endpoint.sandbox_index = make_link_index();
-  if (!network.remote.driver) {
+  if (!network.remote.driver && driver.traits().has_host_link) {
     endpoint.host_link = "nv" + endpoint.id.substr(0, 10);
     endpoint.host_index = make_link_index();
     endpoint.host_mac = make_mac();
   }
   // A plugin may choose where the user did not.
   if (spec.mac || !network.remote.driver || network.remote.requires_mac)
-    endpoint.mac = spec.mac.value_or(make_mac());
+    endpoint.mac = choose_mac(network, spec.mac);
   for (const ipam::Address& address : spec.link_local)
     endpoint.link_local.push_back({address, address.is_v4() ? 16 : 64});
   driver.check_endpoint(network.network, endpoint);
@@ -192,6 +198,10 @@ EndpointRecord Controller::State::prepare(const NetworkRecord& network,
   return record;
 }
 
+bool Controller::State::ignores_ports(const NetworkRecord& network) const {
+  return !network.remote.driver && !driver_of(network).traits().publishes;
+}
+
 std::vector<PublishedPorts::Held> Controller::State::reserve_ports(
     const std::vector<drivers::PortBinding>& bindings, const std::vector<EndpointRecord>& endpoints,
     std::vector<drivers::Port>& published) {
@@ -200,6 +210,13 @@ std::vector<PublishedPorts::Held> Controller::State::reserve_ports(
   const EndpointRecord* gateway6 = gateway_of(sorted, Family::v6);
   if (bindings.empty() || (!gateway4 && !gateway6)) return {};
   const NetworkRecord& first = *records.network((gateway4 ? gateway4 : gateway6)->network_id);
+  if (ignores_ports(first)) {
+    log::warn(
+        "published ports are ignored: on this network containers are reached by their own "
+        "addresses",
+        {{"network", first.network.name}, {"driver", first.network.driver}});
+    return {};
+  }
   const auto maps = [&](Family family) {
     const EndpointRecord* gateway = family == Family::v6 && gateway6 ? gateway6 : gateway4;
     const NetworkRecord& of = gateway ? *records.network(gateway->network_id) : first;
@@ -238,6 +255,7 @@ std::vector<drivers::Port> Controller::State::ports_by_mode(
     const EndpointRecord* gateway = own ? own : gateway4;  // IPv6 without IPv6: by the relay
     if (!gateway) continue;
     const NetworkRecord& of = *records.network(gateway->network_id);
+    if (ignores_ports(of)) continue;
     if (driver_of(of).maps_ports(of.network, own ? family : Family::v4)) {
       std::ranges::copy_if(reserved, std::back_inserter(published), [&](const drivers::Port& port) {
         return port.host_address.family() == family;
@@ -308,7 +326,7 @@ void Controller::State::join(const SandboxRecord& sandbox, std::vector<EndpointR
 
 void Controller::State::announce(const EndpointRecord& record) {
   const NetworkRecord& of = *records.network(record.network_id);
-  if (of.network.link_index == 0) return;
+  if (of.network.link_index == 0 || record.endpoint.mac == ipam::Mac{}) return;
   const auto number = [&](std::string_view key, int fallback, int low, int high) {
     const auto& own = record.endpoint.options;
     return drivers::int_option(own.contains(std::string(key)) ? own : of.network.options, key,

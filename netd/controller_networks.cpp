@@ -9,6 +9,7 @@
 #include "drivers/options.h"
 #include "netd/controller_state.h"
 #include "netd/log.h"
+#include "netd/parents.h"
 #include "sandbox/files.h"
 
 namespace netd {
@@ -85,15 +86,10 @@ std::vector<std::string> route_warnings(const NetworkSpec& spec,
   return warnings;
 }
 
-/// A link that says it is of a network of netd's, which no record knows.
-bool is_stray(const Controller::State& state, const std::string& alias) {
-  constexpr std::string_view mark = "netd:";
-  return alias.starts_with(mark) && !state.records.network(alias.substr(mark.size()));
-}
-
 /// The link the network lives on: a new one of ours, or one that is there already.
-void choose_link(Controller::State& state, const drivers::Driver& driver,
-                 drivers::Network& network) {
+void choose_link(Controller::State& state, const drivers::Driver& driver, drivers::Network& network,
+                 std::vector<std::string>& warnings) {
+  if (driver.traits().on_parent) return choose_parent(state, network, warnings);
   network.link_name = driver.link_name(network);
   if (network.link_name.empty()) return;
   for (const NetworkRecord* other : state.records.networks())
@@ -103,7 +99,7 @@ void choose_link(Controller::State& state, const drivers::Driver& driver,
           "bridge name",
           network.id, network.link_name, other->network.id, other->network.link_name));
   const auto facts = state.kernel.find_link("", network.link_name);
-  if (facts && facts->kind == "bridge" && is_stray(state, facts->alias)) {
+  if (facts && facts->kind == "bridge" && state.is_stray(facts->alias)) {
     // Ours, but no record knows it: what a lost state directory left.
     state.kernel.revert(sandbox::CreateBridge{.name = facts->name, .index = facts->index});
   } else if (facts) {
@@ -120,6 +116,11 @@ void choose_link(Controller::State& state, const drivers::Driver& driver,
 }
 
 }  // namespace
+
+bool Controller::State::is_stray(const std::string& alias) const {
+  constexpr std::string_view mark = "netd:";
+  return alias.starts_with(mark) && !records.network(alias.substr(mark.size()));
+}
 
 void Controller::State::check_network_name(const std::string& name) const {
   if (name.empty()) throw std::invalid_argument("invalid name: name is empty");
@@ -204,13 +205,18 @@ std::vector<std::string> Controller::State::open_pools(
                       .reserved = reserved,
                       .wants_gateway = wants_gateway,
                       .name_of = [this](const ipam::Prefix& subnet) { return owner_of(subnet); }});
+  // On a LAN, the host being there too is the point.
+  if (driver_of(record).traits().on_parent) return {};
   return route_warnings(spec, reserved);
 }
 
 std::vector<std::string> Controller::State::finish_network(NetworkRecord& record) {
   const drivers::Driver& driver = driver_of(record);
+  if (driver.traits().on_parent &&
+      drivers::text_option(record.network.options, drivers::option_parent, "").empty())
+    record.network.internal = true;
   std::vector<std::string> warnings = driver.check_network(record.network);
-  choose_link(*this, driver, record.network);
+  choose_link(*this, driver, record.network, warnings);
   record.progress.plan = driver.network_plan(record.network);
   remember_host_settings(record.progress.plan);
   Work work(store, kernel, records);
@@ -293,6 +299,7 @@ void Controller::State::remove_network(const NetworkRecord& network) {
   const NetworkRecord record = network;  // outlives its place in `records`
   Work work(store, kernel, records);
   work.remove(record);
+  if (auto heir = heir_of(*this, record)) work.change(std::move(*heir));
   const auto failures = work.commit(Durability::power);
   throw_failures("network " + record.network.name, failures);
   dns.close(record.network.id);

@@ -112,6 +112,8 @@ struct Controller::State {
   EndpointRecord prepare(const NetworkRecord& network, const SandboxRecord& sandbox,
                          const EndpointSpec& spec, const std::vector<EndpointRecord>& others,
                          Undo& undo);
+  /// What was asked for, or any; none where the driver's endpoints have none of their own.
+  ipam::Mac choose_mac(const NetworkRecord& network, const std::optional<ipam::Mac>& wanted);
   /// The interface's name in the sandbox: asked for, or prefix and the lowest free number.
   std::string choose_interface(const std::string& prefix, const SandboxRecord& sandbox,
                                const EndpointSpec& spec, const std::vector<EndpointRecord>& others);
@@ -137,6 +139,8 @@ struct Controller::State {
   std::vector<drivers::Port> ports_by_mode(const std::vector<drivers::Port>& reserved,
                                            const std::vector<drivers::PortBinding>& bindings,
                                            const std::vector<EndpointRecord>& endpoints) const;
+  /// Whether nothing is published on that network: its containers are on the LAN themselves.
+  bool ignores_ports(const NetworkRecord& network) const;
   /// Throws when the network takes no more endpoints.
   void check_room(const NetworkRecord& network) const;
   /// Throws Error when the sandbox's removal has begun.
@@ -156,6 +160,8 @@ struct Controller::State {
   static std::vector<sandbox::Element> elements_of(const sandbox::Plan& plan);
 
   // --- networks (controller_networks.cpp)
+  /// A link that says it is of a network of netd's, which no record knows.
+  bool is_stray(const std::string& alias) const;
   /// Throws what create_network answers to a name that is malformed, predefined or taken.
   void check_network_name(const std::string& name) const;
   /// The record of what was asked, without pools, link and plan.

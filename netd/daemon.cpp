@@ -145,6 +145,8 @@ class Daemon {
   api::TlsContext protection(const std::string& host) const;
   void wait_for_signal();
   void on_signal();
+  void wait_for_links();
+  void on_links();
   void stop(int signal);
 
   const Config& config_;
@@ -167,6 +169,8 @@ class Daemon {
   api::Router router_;
   api::Server server_;
   asio::posix::stream_descriptor signal_stream_{io_};
+  sandbox::LinkWatch links_;
+  asio::posix::stream_descriptor link_stream_{io_};
 };
 
 Daemon::Daemon(const Config& config)
@@ -294,11 +298,31 @@ void Daemon::on_signal() {
   wait_for_signal();
 }
 
+void Daemon::wait_for_links() {
+  link_stream_.async_wait(asio::posix::stream_descriptor::wait_read,
+                          [this](boost::system::error_code error) {
+                            if (!error) on_links();
+                          });
+}
+
+void Daemon::on_links() {
+  sandbox::LinkWatch::Notices notices = links_.read();
+  if (notices.lost)
+    log::warn(
+        "too many links changed at once: if a parent of a network is among them, restart netd");
+  if (!notices.changes.empty())
+    asio::post(control_, [this, changes = std::move(notices.changes)] {
+      controller_.links_changed(changes);
+    });
+  wait_for_links();
+}
+
 /// The io_context runs out of work when the requests under way are answered.
 void Daemon::stop(int signal) {
   log::info("stopping, containers' networks stay up", {{"signal", strsignal(signal)}});
   notify_service_manager("STOPPING=1");
   server_.stop();
+  link_stream_.close();
 }
 
 void Daemon::log_events() {
@@ -320,6 +344,8 @@ void Daemon::run() {
   listen(passed);
   signal_stream_.assign(dup(signals_.get()));
   wait_for_signal();
+  link_stream_.assign(dup(links_.fd()));
+  wait_for_links();
   log::info("netd is up",
             {{"version", NETD_VERSION}, {"state", config_.state_dir}, {"run", config_.run_dir}});
   notify_service_manager("READY=1");

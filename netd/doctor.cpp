@@ -9,6 +9,15 @@ namespace {
 
 constexpr const char* restart = "start netd again: it makes what is missing";
 
+/// A plugin's link is the plugin's; one that went into an engine's container whole can't be seen.
+bool is_there(const Controller& controller, sandbox::Kernel& kernel, const EndpointRecord& record) {
+  const drivers::Endpoint& endpoint = record.endpoint;
+  if (!endpoint.host_link.empty()) return kernel.find_link("", endpoint.host_link).has_value();
+  if (record.engine || endpoint.joined) return true;
+  const SandboxRecord& sandbox = controller.sandbox_by_id(record.sandbox_id);
+  return kernel.find_link(sandbox.sandbox.netns, endpoint.sandbox_link).has_value();
+}
+
 void examine_links(const Controller& controller, sandbox::Kernel& kernel,
                    const NetworkRecord& network, std::vector<Finding>& findings) {
   const std::string& name = network.network.name;
@@ -22,16 +31,16 @@ void examine_links(const Controller& controller, sandbox::Kernel& kernel,
          .repair = restart});
   for (const EndpointRecord* record : controller.endpoints_of(network.network.id)) {
     // One without a plan has no link: an engine's that is not joined.
-    if (record->endpoint.host_link.empty() || record->progress.plan.empty() ||
-        kernel.find_link("", record->endpoint.host_link))
-      continue;
+    if (record->progress.plan.empty() || is_there(controller, kernel, *record)) continue;
     const std::string owner = controller.owner_of(*record);
+    const std::string& link = record->endpoint.host_link.empty() ? record->endpoint.sandbox_link
+                                                                 : record->endpoint.host_link;
     findings.push_back(
         {.severity = "missing",
-         .object = "link " + record->endpoint.host_link,
+         .object = "link " + link,
          .network = name,
          .sandbox = owner,
-         .what = fmt::format("link {} of {} on {}", record->endpoint.host_link, owner, name),
+         .what = fmt::format("link {} of {} on {}", link, owner, name),
          .repair = record->engine ? "its container is gone: the engine removes the endpoint at its "
                                     "next start, netctl network disconnect -f does so now"
                                   : restart});

@@ -72,6 +72,7 @@ struct JoinedLink {
   std::string prefix;  // of its name in the container
   std::optional<ipam::Address> gateway4;
   std::optional<ipam::Address> gateway6;
+  std::vector<drivers::StaticRoute> routes;
   /// Without a gateway of ours Docker would add its own bridge docker_gwbridge, unless this is set.
   bool disable_gateway_service = false;
 };

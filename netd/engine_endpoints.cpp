@@ -14,11 +14,13 @@ namespace {
 using ipam::Family;
 
 /// Links in netd's namespace: the bridge's port, and the end that the engine takes.
-void name_links(Controller::State& state, drivers::Endpoint& endpoint) {
-  endpoint.host_link = "nv" + endpoint.id.substr(0, 10);
+void name_links(Controller::State& state, const drivers::Driver& driver,
+                drivers::Endpoint& endpoint) {
   endpoint.sandbox_link = "np" + endpoint.id.substr(0, 10);
-  endpoint.host_index = state.make_link_index();
   endpoint.sandbox_index = state.make_link_index();
+  if (!driver.traits().has_host_link) return;
+  endpoint.host_link = "nv" + endpoint.id.substr(0, 10);
+  endpoint.host_index = state.make_link_index();
   endpoint.host_mac = state.make_mac();
 }
 
@@ -86,8 +88,8 @@ const EndpointRecord& EngineDriver::create_endpoint(const EngineEndpointSpec& sp
   record.endpoint.options = spec.options;
   record.endpoint.ipv4 = spec.ipv4;
   record.endpoint.ipv6 = spec.ipv6;
-  record.endpoint.mac = spec.mac.value_or(state_.make_mac());
-  name_links(state_, record.endpoint);
+  record.endpoint.mac = state_.choose_mac(of, spec.mac);
+  name_links(state_, state_.driver_of(of), record.endpoint);
   for (const std::string& warning :
        state_.driver_of(of).check_endpoint(of.network, record.endpoint))
     log::warn(warning, {{"endpoint", log::short_id(spec.id)}});
@@ -123,7 +125,9 @@ void EngineDriver::change(EndpointRecord record) {
   const sandbox::Plan& made = state_.records.endpoint(record.endpoint.id)->progress.plan;
   const std::vector<sandbox::Element> before = Controller::State::elements_of(made);
   // The link dies with the container, before the engine gets to say so: nothing is left to set.
-  const bool is_dead = !made.empty() && !state_.kernel.find_link("", record.endpoint.host_link);
+  const std::string& host_link = record.endpoint.host_link;
+  const bool is_dead =
+      !made.empty() && !host_link.empty() && !state_.kernel.find_link("", host_link);
   record.progress.plan = is_dead ? sandbox::Plan{} : plan_of(record);
   const std::vector<sandbox::Element> after = Controller::State::elements_of(record.progress.plan);
   const std::string id = record.endpoint.id;
@@ -149,9 +153,10 @@ JoinedLink EngineDriver::join(const EngineJoinSpec& spec) {
   const drivers::Driver& driver = state_.driver_of(of);
   if (found.engine->sandbox_key.empty()) {
     // The engine may have made its firewall anew since.
-    if (of.network.beside_engine)
+    if (of.network.beside_engine && !of.network.parent)
       state_.kernel.apply(sandbox::AdmitForwarding{of.network.link_name});
     EndpointRecord record = found;
+    if (!record.progress.plan.empty()) change(record);  // what an earlier join has left
     settle_in(spec, record);
     change(std::move(record));
     const EndpointRecord& joined = endpoint(spec.network_id, spec.id);
@@ -163,6 +168,11 @@ JoinedLink EngineDriver::join(const EngineJoinSpec& spec) {
                   .prefix = driver.interface_prefix(of.network)};
   if (found.endpoint.ipv4) link.gateway4 = driver.gateway(of.network, found.endpoint, Family::v4);
   if (found.endpoint.ipv6) link.gateway6 = driver.gateway(of.network, found.endpoint, Family::v6);
+  for (const Family family : {Family::v4, Family::v6})
+    if (const auto route = driver.default_route(of.network, found.endpoint, family);
+        route && !route->gateway)
+      link.routes.push_back({{ipam::Address::any(family), 0}, std::nullopt});
+  std::ranges::move(driver.routes(of.network, found.endpoint), std::back_inserter(link.routes));
   link.disable_gateway_service = !link.gateway4 && !of.network.internal;
   return link;
 }
@@ -219,7 +229,13 @@ void EngineDriver::leave(const std::string& network_id, const std::string& id) {
   state_.names.withdraw(record);
   const std::vector<sandbox::Element> elements =
       Controller::State::elements_of(record.progress.plan);
-  change(record);
+  // A link without an end here is in the container still: the engine gives it back when it has
+  // been answered, and what is left of it goes with the endpoint.
+  if (record.endpoint.host_link.empty()) {
+    state_.write(record);
+  } else {
+    change(record);
+  }
   state_.ports.release(id);
   state_.kernel.forget_flows(addresses_of(record.endpoint), elements);
   state_.publish_event("disconnect", network(network_id), record.engine->container_id);

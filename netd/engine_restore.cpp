@@ -20,7 +20,8 @@ std::vector<sandbox::Step> links_of(const sandbox::Plan& plan) {
 
 void EngineDriver::restore_endpoint(EndpointRecord record, std::vector<std::string>& problems) {
   // Its container is gone, and the link with it: the engine will say so, or sweep() finds out.
-  if (!state_.kernel.find_link("", record.endpoint.host_link)) return;
+  if (record.endpoint.host_link.empty() || !state_.kernel.find_link("", record.endpoint.host_link))
+    return;
   std::vector<PublishedPorts::Held> held =
       state_.ports.reserve_again(record.endpoint.ports, problems);
   std::vector<drivers::Port> again = PublishedPorts::ports_of(held);
@@ -54,8 +55,10 @@ std::size_t EngineDriver::sweep() {
   std::size_t swept = 0;
   for (const EndpointRecord* record : state_.records.endpoints()) {
     if (!record->engine || !record->engine->process || !is_gone(*record->engine->process)) continue;
+    // A link without an end here can't be looked for: it may be in a container that lives on.
+    const std::string& host_link = record->endpoint.host_link;
     const bool is_used = !record->engine->sandbox_key.empty() &&
-                         state_.kernel.find_link("", record->endpoint.host_link);
+                         (host_link.empty() || state_.kernel.find_link("", host_link));
     if (is_used) continue;
     log::info("an endpoint whose engine and container are gone is removed",
               {{"endpoint", log::short_id(record->endpoint.id)}, {"name", engine_name(*record)}});

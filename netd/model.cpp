@@ -13,13 +13,16 @@ NLOHMANN_JSON_SERIALIZE_ENUM(Protocol, {{Protocol::tcp, "tcp"},
 
 namespace drivers {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Pool, subnet, gateway, range, auxiliary)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HostAccess, link, index, mac, addresses,
+                                                host_addresses)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Parent, kind, base, vlan, peer, mtu, host_access)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Network, id, name, driver, ipv4, ipv6, internal,
-                                                beside_engine, options, pools, link_name,
+                                                beside_engine, leased, options, pools, link_name,
                                                 link_index, link_mac, adopted_link,
-                                                adopted_addresses)
+                                                adopted_addresses, parent)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Port, protocol, container_port, host_address,
                                                 host_port)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Joined::StaticRoute, destination, next_hop)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(StaticRoute, destination, next_hop)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Joined, source_link, gateway4, gateway6, routes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Endpoint, id, host_link, sandbox_link, host_index,
                                                 sandbox_index, host_mac, mac, ipv4, ipv6,

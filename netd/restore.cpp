@@ -7,6 +7,7 @@
 #include "dns/listeners.h"
 #include "netd/engine_driver.h"
 #include "netd/owed_calls.h"
+#include "netd/parents.h"
 #include "sandbox/transition.h"
 
 namespace netd {
@@ -224,8 +225,12 @@ void Restore::restore_network(const NetworkRecord& stored) {
   const std::string object = "network " + record.network.name;
   if (record.config_only) return;
   if (!record.remote.ipam) state_.addresses.reopen(record.network.id, record.network.pools);
+  if (record.network.parent && record.network.parent->host_access)
+    for (const ipam::Address& address : record.network.parent->host_access->addresses)
+      state_.addresses.reserve(record.network.id, address);
   state_.names.open_network(record.network);
   if (record.progress.state != State::joined) return;
+  if (record.network.parent) return restore_on_parent(std::move(record));
   if (!record.network.link_name.empty()) {
     const auto link = state_.kernel.find_link("", record.network.link_name);
     const bool adopted = record.network.adopted_link;
@@ -244,7 +249,7 @@ void Restore::restore_network(const NetworkRecord& stored) {
 }
 
 void Restore::restore_networks() {
-  for (const NetworkRecord* record : state_.records.networks()) {
+  for (const NetworkRecord* record : parents_first()) {
     try {
       restore_network(*record);
     } catch (const std::exception& error) {
@@ -259,18 +264,6 @@ void Restore::restore_names_and_addresses() {
     for (const auto& address : {record->endpoint.ipv4, record->endpoint.ipv6})
       if (address) state_.addresses.reserve(record->network_id, address->address);
     if (!record->engine || !record->engine->sandbox_key.empty()) state_.names.publish(*record);
-  }
-}
-
-/// Makes endpoints again whose link somebody deleted meanwhile.
-void Restore::restore_endpoints(const SandboxRecord& sandbox) {
-  for (const EndpointRecord* record : state_.records.endpoints_of_sandbox(sandbox.sandbox.id)) {
-    if (record->endpoint.host_link.empty()) continue;
-    const auto link = state_.kernel.find_link("", record->endpoint.host_link);
-    if (!link || link->index != record->endpoint.host_index) {
-      remake(record->progress.plan, "endpoint of " + sandbox.spec.name);
-      remake(sandbox.progress.plan, "sandbox " + sandbox.spec.name);
-    }
   }
 }
 
@@ -301,17 +294,10 @@ void Restore::restore_sandbox(const SandboxRecord& stored) {
     state_.take_down(SandboxRecord(stored));
     return;
   }
-  restore_endpoints(stored);
+  state_.kernel.sweep(stored.sandbox.netns);
   SandboxRecord record = stored;
   restore_holds(record);
-  std::vector<EndpointRecord> endpoints;
-  for (const EndpointRecord* endpoint : state_.records.endpoints_of_sandbox(record.sandbox.id))
-    endpoints.push_back(*endpoint);
-  state_.replan(record, endpoints);
-  Work work(state_.store, state_.kernel, state_.records);
-  state_.put_changes(work, record, endpoints);
-  if (!work.is_empty()) work.commit(Durability::process);
-  state_.refresh_sandbox(*state_.records.sandbox(record.sandbox.id));
+  restore_attachments(std::move(record));
 }
 
 std::vector<std::string> Restore::run() {

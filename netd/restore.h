@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "netd/controller_state.h"
+#include "sandbox/link_watch.h"
 
 namespace netd {
 
@@ -27,12 +28,17 @@ class Restore {
 
   /// What went wrong without stopping it, one text a problem.
   std::vector<std::string> run();
+  /// While netd runs: networks whose parent is among the links are made good where it came back or
+  /// was renamed. Problems, as above.
+  std::vector<std::string> mend(const std::vector<sandbox::LinkChange>& changes);
 
  private:
   bool is_same_host();
   void load(bool same_host);
   void drop_records(const std::vector<Record>& records);
   void remove_files(Record& record);
+  void restore_on_parent(NetworkRecord record);
+  bool has_link(const EndpointRecord& record, const SandboxRecord& sandbox) const;
   void settle(std::vector<Record>& records);
   bool settle_one(Record& record);
   void write_settled(const std::vector<Record>& records);
@@ -40,12 +46,17 @@ class Restore {
   void count_up(const Record& record);
   void count_up_links();
   void restore_firewall();
+  std::vector<const NetworkRecord*> parents_first() const;
   void restore_networks();
   void restore_network(const NetworkRecord& record);
   void restore_names_and_addresses();
   void restore_sandbox(const SandboxRecord& record);
-  void restore_endpoints(const SandboxRecord& record);
+  bool restore_endpoints(const SandboxRecord& record);
+  bool is_on_another_link(const EndpointRecord& record, const SandboxRecord& sandbox) const;
+  void restore_attachments(SandboxRecord record);
   void restore_holds(SandboxRecord& record);
+  void restore_plans(SandboxRecord record);
+  void mend(const NetworkRecord& network);
   void remake(const sandbox::Plan& plan, const std::string& object);
   void note(const std::string& object, const std::exception& error);
 

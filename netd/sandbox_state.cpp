@@ -16,9 +16,7 @@ std::optional<drivers::DefaultRoute> route_through(const drivers::Driver& driver
                                                    const NetworkRecord& network,
                                                    const EndpointRecord* endpoint, Family family) {
   if (!endpoint) return std::nullopt;
-  const auto gateway = driver.gateway(network.network, endpoint->endpoint, family);
-  if (!gateway) return std::nullopt;
-  return drivers::DefaultRoute{*gateway, endpoint->endpoint.sandbox_index};
+  return driver.default_route(network.network, endpoint->endpoint, family);
 }
 
 /// IPv4 ports go through the IPv4 gateway's endpoint. So do IPv6 ones when no endpoint gives an
@@ -43,8 +41,9 @@ std::vector<const EndpointRecord*> Controller::State::by_priority(
   const auto rank = [&](const EndpointRecord* record) {
     const NetworkRecord& of = *records.network(record->network_id);
     const drivers::Driver& driver = driver_of(of);
-    const int families = driver.gateway(of.network, record->endpoint, Family::v4).has_value() +
-                         driver.gateway(of.network, record->endpoint, Family::v6).has_value();
+    const auto& endpoint = record->endpoint;
+    const int families = driver.default_route(of.network, endpoint, Family::v4).has_value() +
+                         driver.default_route(of.network, endpoint, Family::v6).has_value();
     return std::tuple(-record->spec.gateway_priority, of.network.internal, -families,
                       of.network.name);
   };
@@ -57,7 +56,7 @@ const EndpointRecord* Controller::State::gateway_of(
   for (const EndpointRecord* record : endpoints) {
     const auto& own = family == Family::v4 ? record->endpoint.ipv4 : record->endpoint.ipv6;
     const NetworkRecord& of = *records.network(record->network_id);
-    if (own && driver_of(of).gateway(of.network, record->endpoint, family)) return record;
+    if (own && driver_of(of).default_route(of.network, record->endpoint, family)) return record;
   }
   return nullptr;
 }

@@ -120,7 +120,7 @@ std::string base64(const ipam::Mac& mac) {
   return text;
 }
 
-drivers::Joined::StaticRoute read_route(const JsonObject& route) {
+drivers::StaticRoute read_route(const JsonObject& route) {
   const auto destination = prefix(route, "Destination");
   if (!destination)
     throw std::invalid_argument(route.path_of("Destination") + ": expected a subnet, found none");

@@ -105,7 +105,7 @@ json create_endpoint(const JsonObject& body, const Caller& caller) {
   const EndpointRecord& record = caller.context.controller.engine().create_endpoint(spec);
   json answer = json::object();
   // Only what was not given may be answered: the rest counts as changed by the driver.
-  if (interface.text("MacAddress").empty())
+  if (interface.text("MacAddress").empty() && record.endpoint.mac != ipam::Mac{})
     answer["Interface"] = {{"MacAddress", record.endpoint.mac.to_string()}};
   return answer;
 }
@@ -147,10 +147,16 @@ json join(const JsonObject& body, const Caller& caller) {
   const auto text = [](const std::optional<ipam::Address>& address) {
     return address ? address->to_string() : "";
   };
+  constexpr int by_next_hop = 0, on_link = 1;
+  json routes = json::array();
+  for (const drivers::StaticRoute& route : link.routes)
+    routes.push_back({{"Destination", route.destination.to_string()},
+                      {"RouteType", route.next_hop ? by_next_hop : on_link},
+                      {"NextHop", text(route.next_hop)}});
   return {{"InterfaceName", {{"SrcName", link.name}, {"DstPrefix", link.prefix}}},
           {"Gateway", text(link.gateway4)},
           {"GatewayIPv6", text(link.gateway6)},
-          {"StaticRoutes", json::array()},
+          {"StaticRoutes", std::move(routes)},
           {"DisableGatewayService", link.disable_gateway_service}};
 }
 

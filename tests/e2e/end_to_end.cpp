@@ -141,6 +141,7 @@ void EndToEnd::make_machine() {
   point_resolver_outside();
   name_server_ =
       std::make_unique<NameServer>("/run/netns/outside", outside_name, outside_name_address);
+  prepare_machine();
 }
 
 void EndToEnd::start_netd(const std::vector<std::string>& more) {

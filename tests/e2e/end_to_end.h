@@ -38,6 +38,9 @@ class EndToEnd : public tests::NamespaceTest {
   /// Stops netd, which has to end well; prints its log when the test failed.
   void TearDown() override;
 
+  /// What the machine has besides, made before netd starts.
+  virtual void prepare_machine() {}
+
   // --- netd ---
   /// What every start of it has besides: none.
   virtual std::vector<std::string> netd_flags() const { return {}; }
