@@ -8,6 +8,7 @@
 #include "drivers/interior.h"
 #include "drivers/options.h"
 #include "drivers/port_mapping.h"
+#include "drivers/routes.h"
 
 namespace drivers {
 namespace {
@@ -16,7 +17,13 @@ using ipam::Family;
 using sandbox::Element;
 using sandbox::LinkIndex;
 
-constexpr std::array<std::string_view, 17> network_options{option_mtu,
+constexpr std::array<std::string_view, 23> network_options{option_metric,
+                                                           option_no_default_route,
+                                                           option_routes,
+                                                           option_vrf,
+                                                           option_vlan,
+                                                           option_unmanaged,
+                                                           option_mtu,
                                                            option_interface_prefix,
                                                            option_host_ipv4,
                                                            option_host_ipv6,
@@ -34,9 +41,29 @@ constexpr std::array<std::string_view, 17> network_options{option_mtu,
                                                            option_advertise_interval,
                                                            option_gateway_dns};
 
-constexpr std::array<std::string_view, 4> endpoint_options{
+constexpr std::array<std::string_view, 5> endpoint_options{
     option_endpoint_interface, option_endpoint_sysctls, option_advertise_count,
-    option_advertise_interval};
+    option_advertise_interval, option_host_interface};
+
+/// Somebody else's bridge: netd adds its ports, and does nothing else.
+bool is_unmanaged(const Network& network) {
+  return bool_option(network.options, option_unmanaged, false);
+}
+
+std::uint16_t vlan_of(const Network& network) {
+  return static_cast<std::uint16_t>(int_option(network.options, option_vlan, 0, 1, 4094));
+}
+
+void check_unmanaged(const Network& network) {
+  if (text_option(network.options, option_bridge_name, "").empty())
+    throw std::invalid_argument(fmt::format("{} needs the name of an existing bridge: -o {}=NAME",
+                                            option_unmanaged, option_bridge_name));
+  if (bool_option(network.options, option_gateway_dns, false) ||
+      !text_option(network.options, option_vrf, "").empty())
+    throw std::invalid_argument(
+        fmt::format("{} and {} don't go with {}: netd leaves the bridge as it is",
+                    option_gateway_dns, option_vrf, option_unmanaged));
+}
 
 bool enabled(const Network& network, Family family) {
   return family == Family::v4 ? network.ipv4 : network.ipv6;
@@ -83,6 +110,7 @@ std::optional<ipam::Prefix> bridge_address(const Network& network, Family family
   if (gateway_mode(network, family) == GatewayMode::isolated) return std::nullopt;
   if (family == Family::v4 && bool_option(network.options, option_inhibit_ipv4, false))
     return std::nullopt;
+  if (is_unmanaged(network)) return std::nullopt;
   return ipam::Prefix{*pool->gateway, pool->subnet.length};
 }
 
@@ -179,6 +207,9 @@ void Bridge::check_options(const Network& network) const {
     bool_option(network.options, key, true);
   for (const auto key : {option_host_ipv4, option_host_ipv6, option_host_binding_ipv4})
     address_option(network.options, key);
+  check_route_options(network.options);
+  vlan_of(network);
+  if (is_unmanaged(network)) check_unmanaged(network);
   check_interface_name("bridge name", link_name(network));
   // With room for a number.
   check_interface_name("interface prefix", interface_prefix(network) + "00");
@@ -220,6 +251,7 @@ std::string Bridge::link_name(const Network& network) const {
 }
 
 bool Bridge::wants_gateway(const Network& network, Family family) const {
+  if (is_unmanaged(network)) return false;
   if (gateway_mode(network, family) == GatewayMode::isolated) return false;
   return !(family == Family::v4 && network.internal &&
            bool_option(network.options, option_inhibit_ipv4, false));
@@ -240,16 +272,33 @@ std::string Bridge::full(const Network&, std::size_t endpoints) const {
   return fmt::format("a Linux bridge holds {} endpoints; spread them over several networks", most);
 }
 
+bool Bridge::publishes(const Network& network) const {
+  return !is_unmanaged(network);
+}
+
+/// Without a gateway on somebody else's bridge, everything is on the link.
+std::optional<DefaultRoute> Bridge::offered_route(const Network& network, const Endpoint& endpoint,
+                                                  Family family) const {
+  const bool has_address = (family == Family::v4 ? endpoint.ipv4 : endpoint.ipv6).has_value();
+  if (!is_unmanaged(network) || network.internal || !has_address)
+    return Driver::offered_route(network, endpoint, family);
+  return DefaultRoute{.gateway = gateway(network, endpoint, family),
+                      .link_index = endpoint.sandbox_index};
+}
+
 bool Bridge::maps_ports(const Network& network, Family family) const {
   return gateway_mode(network, family) != GatewayMode::routed;
 }
 
 sandbox::Plan Bridge::network_plan(const Network& network) const {
   sandbox::Plan plan;
+  if (is_unmanaged(network)) return plan;
   const auto mtu = static_cast<std::uint32_t>(int_option(network.options, option_mtu, 0, 0, 65535));
   if (!network.adopted_link)
-    plan.push_back(sandbox::CreateBridge{
-        .name = network.link_name, .index = network.link_index, .mac = network.link_mac});
+    plan.push_back(sandbox::CreateBridge{.name = network.link_name,
+                                         .index = network.link_index,
+                                         .mac = network.link_mac,
+                                         .vlan = vlan_of(network)});
   if (network.ipv6) {
     // The kernel forwards IPv6 out of a link only once its link-local address has passed DAD.
     for (const char* key : {"accept_ra", "accept_dad"})
@@ -264,6 +313,7 @@ sandbox::Plan Bridge::network_plan(const Network& network) const {
     if (mtu != 0) link.mtu = mtu;
     link.ipv6_link_local = network.ipv6;
   }
+  if (network.vrf_index != 0) link.master = network.vrf_index;
   plan.push_back(link);
   for (const Family family : {Family::v4, Family::v6})
     if (const auto address = bridge_address(network, family);
@@ -296,10 +346,16 @@ sandbox::Plan Bridge::endpoint_plan(const Network& network, const Endpoint& endp
                                   .up = true});
   // A packet that a container sends to its own published port comes back out of its own bridge
   // port.
-  plan.push_back(sandbox::SetBridgePort{.index = endpoint.host_index,
-                                        .isolated = !bool_option(network.options, option_icc, true),
-                                        .hairpin = !endpoint.ports.empty()});
-  if (!sandbox.handed_over) add_interior(endpoint, sandbox, network.ipv6, plan);
+  plan.push_back(
+      sandbox::SetBridgePort{.index = endpoint.host_index,
+                             .isolated = !bool_option(network.options, option_icc, true),
+                             .hairpin = !endpoint.ports.empty(),
+                             .vlan = network.adopted_link ? vlan_of(network) : std::uint16_t{0}});
+  if (!sandbox.handed_over) {
+    add_interior(endpoint, sandbox, network.ipv6, plan);
+    add_routes(routes(network, endpoint), endpoint, sandbox, plan);
+  }
+  if (is_unmanaged(network)) return plan;
   if (auto elements = endpoint_elements(network, endpoint); !elements.empty())
     plan.push_back(sandbox::AddElements{std::move(elements)});
   return plan;

@@ -27,11 +27,16 @@ class Bridge : public Driver {
   std::optional<ipam::Address> gateway(const Network& network, const Endpoint& endpoint,
                                        ipam::Family family) const override;
   std::optional<ipam::Address> dns_address(const Network& network) const override;
+  bool publishes(const Network& network) const override;
   std::string full(const Network& network, std::size_t endpoints) const override;
   bool maps_ports(const Network& network, ipam::Family family) const override;
   sandbox::Plan network_plan(const Network& network) const override;
   sandbox::Plan endpoint_plan(const Network& network, const Endpoint& endpoint,
                               const Sandbox& sandbox) const override;
+
+ protected:
+  std::optional<DefaultRoute> offered_route(const Network& network, const Endpoint& endpoint,
+                                            ipam::Family family) const override;
 
  private:
   BridgeSettings settings_;

@@ -65,6 +65,7 @@ struct Network {
       false;  // the link was there before (a user's bridge): never created or deleted
   std::set<ipam::Prefix> adopted_addresses;  // that it had: never added or deleted
   std::optional<Parent> parent;              // of macvlan and ipvlan networks: `link_name` is it
+  std::uint32_t vrf_index = 0;               // of the VRF that the bridge is in; 0 = none
 };
 
 /// One published port, resolved. `host_port` 0: not mapped, only opened (a routed network).
@@ -80,6 +81,8 @@ struct Port {
 struct StaticRoute {
   ipam::Prefix destination;
   std::optional<ipam::Address> next_hop;  // absent: on the link itself
+  std::uint32_t metric = 0;               // 0 = the kernel's
+  std::string type;  // empty: unicast; blackhole, unreachable, prohibit: leads nowhere
   friend bool operator==(const StaticRoute&, const StaticRoute&) = default;
 };
 
@@ -120,6 +123,7 @@ struct Sandbox {
 struct DefaultRoute {
   std::optional<ipam::Address> gateway;  // nothing: everything is on the link
   std::uint32_t link_index = 0;
+  std::uint32_t metric = 0;  // 0 = the kernel's
 };
 
 /// What a network type is, apart from its plans.
@@ -163,15 +167,13 @@ class Driver {
   virtual std::optional<ipam::Address> gateway(const Network& network, const Endpoint& endpoint,
                                                ipam::Family family) const = 0;
 
-  /// The default route that the endpoint can give its sandbox, on `link_index`. Unless a driver
-  /// knows better: through the gateway.
-  virtual std::optional<DefaultRoute> default_route(const Network& network,
-                                                    const Endpoint& endpoint,
-                                                    ipam::Family family) const;
-
-  /// Further routes of the endpoint: those on the link first, as the others' next hops may need
-  /// them.
-  virtual std::vector<StaticRoute> routes(const Network&, const Endpoint&) const { return {}; }
+  /// The default route that the endpoint gives its sandbox: what the driver offers, as the
+  /// network's options want it (docs/drivers/common.md).
+  std::optional<DefaultRoute> default_route(const Network& network, const Endpoint& endpoint,
+                                            ipam::Family family) const;
+  /// Further routes of the endpoint, those on the link first, as the others' next hops may need
+  /// them. Unless a driver has more: those of the network's options.
+  virtual std::vector<StaticRoute> routes(const Network& network, const Endpoint& endpoint) const;
 
   /// Where netd's DNS server listens for the whole network, an address of the network's link;
   /// nothing: only in the sandboxes.
@@ -180,12 +182,20 @@ class Driver {
   /// Why the network takes no more than its `endpoints`; empty = it does.
   virtual std::string full(const Network&, std::size_t /*endpoints*/) const { return {}; }
 
+  /// False: ports are not published on that network.
+  virtual bool publishes(const Network&) const { return traits().publishes; }
   /// False: published ports take no port of the host (routed networks).
   virtual bool maps_ports(const Network&, ipam::Family) const { return traits().publishes; }
 
   virtual sandbox::Plan network_plan(const Network& network) const = 0;
   virtual sandbox::Plan endpoint_plan(const Network& network, const Endpoint& endpoint,
                                       const Sandbox& sandbox) const = 0;
+
+ protected:
+  /// Unless a driver knows better: through the gateway.
+  virtual std::optional<DefaultRoute> offered_route(const Network& network,
+                                                    const Endpoint& endpoint,
+                                                    ipam::Family family) const;
 };
 
 /// Forbidden by the network's type: 403.

@@ -10,7 +10,9 @@ void add_routes(const std::vector<StaticRoute>& routes, const Endpoint& endpoint
     plan.push_back(sandbox::AddRoute{.netns = sandbox.netns,
                                      .destination = route.destination.masked(),
                                      .gateway = route.next_hop,
-                                     .index = endpoint.sandbox_index});
+                                     .index = route.type.empty() ? endpoint.sandbox_index : 0,
+                                     .metric = route.metric,
+                                     .type = route.type});
 }
 
 void add_interior(const Endpoint& endpoint, const Sandbox& sandbox, bool ipv6_link_local,

@@ -44,6 +44,17 @@ inline constexpr std::string_view option_advertise_interval =
 /// A bridge network's own DNS server at its gateway address, for those who don't ask 127.0.0.11.
 inline constexpr std::string_view option_gateway_dns = "io.netd.gateway_dns";
 
+/// Of all networks that have links (docs/drivers/common.md); the last is an attachment's.
+inline constexpr std::string_view option_metric = "io.netd.metric";
+inline constexpr std::string_view option_no_default_route = "io.netd.no_default_route";
+inline constexpr std::string_view option_routes = "io.netd.routes";
+inline constexpr std::string_view option_host_interface = "io.netd.host_interface_name";
+
+/// Of bridge networks.
+inline constexpr std::string_view option_vrf = "io.netd.vrf";
+inline constexpr std::string_view option_vlan = "io.netd.vlan";
+inline constexpr std::string_view option_unmanaged = "io.netd.unmanaged";
+
 /// Of macvlan and ipvlan networks (docs/drivers/).
 inline constexpr std::string_view option_parent = "parent";
 inline constexpr std::string_view option_macvlan_mode = "macvlan_mode";

@@ -19,7 +19,8 @@ void add_route(const SandboxNeeds& needs, ipam::Family family, const DefaultRout
   plan.push_back(sandbox::AddRoute{.netns = needs.sandbox.netns,
                                    .destination = {ipam::Address::any(family), 0},
                                    .gateway = route.gateway,
-                                   .index = route.link_index});
+                                   .index = route.link_index,
+                                   .metric = route.metric});
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "drivers/interior.h"
 #include "drivers/options.h"
+#include "drivers/routes.h"
 
 namespace drivers {
 namespace {
@@ -128,6 +129,7 @@ void Stacked::check_options(const Network& network) const {
   if (!parent.empty()) check_interface_name("parent", parent);
   check_interface_name("interface prefix", interface_prefix(network) + "00");
   int_option(network.options, option_mtu, 0, 0, 65535);
+  check_route_options(network.options);
   if (bool_option(network.options, option_host_access, false)) {
     if (parent.empty() || network.internal)
       throw std::invalid_argument(
@@ -140,15 +142,19 @@ void Stacked::check_options(const Network& network) const {
 std::vector<std::string> Stacked::check_network(const Network& network) const {
   check_options(network);
   check_pools(network);
-  std::vector<std::string_view> known{option_parent,           option_mtu,
-                                      option_interface_prefix, option_enable_ipv4,
-                                      option_enable_ipv6,      option_host_access};
+  std::vector<std::string_view> known{
+      option_metric,     option_no_default_route, option_routes,      option_parent,
+      option_mtu,        option_interface_prefix, option_enable_ipv4, option_enable_ipv6,
+      option_host_access};
   std::ranges::move(mode_options(), std::back_inserter(known));
   return warn_unknown(network.options, known, name());
 }
 
 std::vector<std::string> Stacked::check_endpoint(const Network&, const Endpoint& endpoint) const {
   endpoint_sysctls(endpoint.options, endpoint.sandbox_link);
+  if (endpoint.options.contains(std::string(option_host_interface)))
+    throw std::invalid_argument(fmt::format(
+        "{}: endpoints of driver {} have no interface on the host", option_host_interface, name()));
   constexpr std::array known{option_endpoint_interface, option_endpoint_sysctls,
                              option_advertise_count, option_advertise_interval};
   return warn_unknown(endpoint.options, known, name());
@@ -166,16 +172,17 @@ std::optional<ipam::Address> Stacked::gateway(const Network& network, const Endp
   return pool ? pool->gateway : std::nullopt;
 }
 
-std::optional<DefaultRoute> Stacked::default_route(const Network& network, const Endpoint& endpoint,
+std::optional<DefaultRoute> Stacked::offered_route(const Network& network, const Endpoint& endpoint,
                                                    Family family) const {
   const bool has_address = (family == Family::v4 ? endpoint.ipv4 : endpoint.ipv6).has_value();
   if (network.internal || !has_address) return std::nullopt;
-  return DefaultRoute{gateway(network, endpoint, family), endpoint.sandbox_index};
+  return DefaultRoute{.gateway = gateway(network, endpoint, family),
+                      .link_index = endpoint.sandbox_index};
 }
 
 /// To the addresses that the host has on the parent, through its link on the network.
 std::vector<StaticRoute> Stacked::routes(const Network& network, const Endpoint& endpoint) const {
-  std::vector<StaticRoute> routes;
+  std::vector<StaticRoute> routes = Driver::routes(network, endpoint);
   if (!network.parent->host_access) return routes;
   const HostAccess& access = *network.parent->host_access;
   for (const ipam::Address& next_hop : access.addresses)

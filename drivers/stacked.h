@@ -31,9 +31,6 @@ class Stacked : public Driver {
   /// That of the subnet that the endpoint's address is of.
   std::optional<ipam::Address> gateway(const Network& network, const Endpoint& endpoint,
                                        ipam::Family family) const override;
-  /// Without a gateway: everything is on the link.
-  std::optional<DefaultRoute> default_route(const Network& network, const Endpoint& endpoint,
-                                            ipam::Family family) const override;
   std::vector<StaticRoute> routes(const Network& network, const Endpoint& endpoint) const override;
   bool maps_ports(const Network&, ipam::Family) const override { return false; }
   sandbox::Plan network_plan(const Network& network) const override;
@@ -44,6 +41,9 @@ class Stacked : public Driver {
   virtual std::string no_host_access(const Network& network) const = 0;
 
  protected:
+  /// Without a gateway: everything is on the link.
+  std::optional<DefaultRoute> offered_route(const Network& network, const Endpoint& endpoint,
+                                            ipam::Family family) const override;
   /// A link of the network's kind and mode on its parent.
   virtual sandbox::CreateLink link_of(const Network& network) const = 0;
   /// Of the name of a parent that netd makes.

@@ -144,6 +144,17 @@ std::string Controller::State::choose_interface(const std::string& prefix,
     if (std::string name = prefix + std::to_string(number); !is_taken(name)) return name;
 }
 
+std::string Controller::State::choose_host_link(const drivers::Endpoint& endpoint) {
+  const std::string asked =
+      drivers::text_option(endpoint.options, drivers::option_host_interface, "");
+  if (asked.empty()) return "nv" + endpoint.id.substr(0, 10);
+  drivers::check_interface_name(drivers::option_host_interface, asked);
+  if (kernel.find_link("", asked))
+    throw Error(ErrorKind::conflict, fmt::format("{}: the host has an interface {} already",
+                                                 drivers::option_host_interface, asked));
+  return asked;
+}
+
 ipam::Mac Controller::State::choose_mac(const NetworkRecord& network,
                                         const std::optional<ipam::Mac>& wanted) {
   if (driver_of(network).traits().has_mac) return wanted.value_or(make_mac());
@@ -174,7 +185,7 @@ EndpointRecord Controller::State::prepare(const NetworkRecord& network,
       choose_interface(driver.interface_prefix(network.network), sandbox, spec, others);
   endpoint.sandbox_index = make_link_index();
   if (!network.remote.driver && driver.traits().has_host_link) {
-    endpoint.host_link = "nv" + endpoint.id.substr(0, 10);
+    endpoint.host_link = choose_host_link(endpoint);
     endpoint.host_index = make_link_index();
     endpoint.host_mac = make_mac();
   }
@@ -199,7 +210,7 @@ EndpointRecord Controller::State::prepare(const NetworkRecord& network,
 }
 
 bool Controller::State::ignores_ports(const NetworkRecord& network) const {
-  return !network.remote.driver && !driver_of(network).traits().publishes;
+  return !network.remote.driver && !driver_of(network).publishes(network.network);
 }
 
 std::vector<PublishedPorts::Held> Controller::State::reserve_ports(

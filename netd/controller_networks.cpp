@@ -86,14 +86,39 @@ std::vector<std::string> route_warnings(const NetworkSpec& spec,
   return warnings;
 }
 
+/// Somebody else's bridge, which networks may share.
+bool is_unmanaged(const drivers::Network& network) {
+  return drivers::bool_option(network.options, drivers::option_unmanaged, false);
+}
+
+/// A VLAN id means something only to a bridge that tells VLANs apart, and only on somebody else's
+/// netd need not be in it too.
+void check_adoption(const drivers::Network& network, const sandbox::LinkFacts& facts) {
+  if (network.vrf_index != 0)
+    throw std::invalid_argument(fmt::format(
+        "{}: the bridge {} exists: put it into the VRF yourself", drivers::option_vrf, facts.name));
+  if (!network.options.contains(std::string(drivers::option_vlan))) return;
+  if (!is_unmanaged(network))
+    throw std::invalid_argument(fmt::format("{} on the existing bridge {} needs {}=true",
+                                            drivers::option_vlan, facts.name,
+                                            drivers::option_unmanaged));
+  if (!facts.vlan_filtering)
+    throw std::invalid_argument(
+        fmt::format("bridge {} does not tell VLANs apart: ip link set {} type bridge "
+                    "vlan_filtering 1",
+                    facts.name, facts.name));
+}
+
 /// The link the network lives on: a new one of ours, or one that is there already.
 void choose_link(Controller::State& state, const drivers::Driver& driver, drivers::Network& network,
                  std::vector<std::string>& warnings) {
   if (driver.traits().on_parent) return choose_parent(state, network, warnings);
   network.link_name = driver.link_name(network);
   if (network.link_name.empty()) return;
+  network.vrf_index = state.find_vrf(network);
   for (const NetworkRecord* other : state.records.networks())
-    if (other->network.link_name == network.link_name)
+    if (other->network.link_name == network.link_name &&
+        !(is_unmanaged(network) && is_unmanaged(other->network)))
       throw drivers::Refused(fmt::format(
           "cannot create network {} ({}): conflicts with network {} ({}): networks have same "
           "bridge name",
@@ -106,16 +131,31 @@ void choose_link(Controller::State& state, const drivers::Driver& driver, driver
     if (facts->kind != "bridge")
       throw std::invalid_argument(
           fmt::format("existing interface {} is not a bridge", network.link_name));
+    check_adoption(network, *facts);
     network.adopted_link = true;
     network.link_index = facts->index;
     network.adopted_addresses = {facts->addresses.begin(), facts->addresses.end()};
     return;
   }
+  if (is_unmanaged(network))
+    throw std::invalid_argument(fmt::format(
+        "in unmanaged mode, the bridge must already exist on the host: {}", network.link_name));
   network.link_index = state.make_link_index();
   network.link_mac = state.make_mac();
 }
 
 }  // namespace
+
+std::uint32_t Controller::State::find_vrf(const drivers::Network& network) const {
+  const std::string name = drivers::text_option(network.options, drivers::option_vrf, "");
+  if (name.empty()) return 0;
+  const auto facts = kernel.find_link("", name);
+  if (!facts || facts->kind != "vrf")
+    throw std::invalid_argument(
+        fmt::format("{}: there is no VRF {} on the host (ip link add {} type vrf table NUMBER)",
+                    drivers::option_vrf, name, name));
+  return facts->index;
+}
 
 bool Controller::State::is_stray(const std::string& alias) const {
   constexpr std::string_view mark = "netd:";
@@ -206,7 +246,7 @@ std::vector<std::string> Controller::State::open_pools(
                       .wants_gateway = wants_gateway,
                       .name_of = [this](const ipam::Prefix& subnet) { return owner_of(subnet); }});
   // On a LAN, the host being there too is the point.
-  if (driver_of(record).traits().on_parent) return {};
+  if (ignores_ports(record)) return {};
   return route_warnings(spec, reserved);
 }
 

@@ -112,6 +112,8 @@ struct Controller::State {
   EndpointRecord prepare(const NetworkRecord& network, const SandboxRecord& sandbox,
                          const EndpointSpec& spec, const std::vector<EndpointRecord>& others,
                          Undo& undo);
+  /// The name of the endpoint's end on the host: asked for, or made of its id.
+  std::string choose_host_link(const drivers::Endpoint& endpoint);
   /// What was asked for, or any; none where the driver's endpoints have none of their own.
   ipam::Mac choose_mac(const NetworkRecord& network, const std::optional<ipam::Mac>& wanted);
   /// The interface's name in the sandbox: asked for, or prefix and the lowest free number.
@@ -160,6 +162,9 @@ struct Controller::State {
   static std::vector<sandbox::Element> elements_of(const sandbox::Plan& plan);
 
   // --- networks (controller_networks.cpp)
+  /// The index of the VRF that the network's bridge is to be in; 0 = none. Throws
+  /// std::invalid_argument when there is no such VRF.
+  std::uint32_t find_vrf(const drivers::Network& network) const;
   /// A link that says it is of a network of netd's, which no record knows.
   bool is_stray(const std::string& alias) const;
   /// Throws what create_network answers to a name that is malformed, predefined or taken.

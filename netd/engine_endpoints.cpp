@@ -19,7 +19,7 @@ void name_links(Controller::State& state, const drivers::Driver& driver,
   endpoint.sandbox_link = "np" + endpoint.id.substr(0, 10);
   endpoint.sandbox_index = state.make_link_index();
   if (!driver.traits().has_host_link) return;
-  endpoint.host_link = "nv" + endpoint.id.substr(0, 10);
+  endpoint.host_link = state.choose_host_link(endpoint);
   endpoint.host_index = state.make_link_index();
   endpoint.host_mac = state.make_mac();
 }
@@ -153,8 +153,8 @@ JoinedLink EngineDriver::join(const EngineJoinSpec& spec) {
   const drivers::Driver& driver = state_.driver_of(of);
   if (found.engine->sandbox_key.empty()) {
     // The engine may have made its firewall anew since.
-    if (of.network.beside_engine && !of.network.parent)
-      state_.kernel.apply(sandbox::AdmitForwarding{of.network.link_name});
+    for (const sandbox::Step& step : of.progress.plan)
+      if (std::holds_alternative<sandbox::AdmitForwarding>(step)) state_.kernel.apply(step);
     EndpointRecord record = found;
     if (!record.progress.plan.empty()) change(record);  // what an earlier join has left
     settle_in(spec, record);

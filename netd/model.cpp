@@ -19,10 +19,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Parent, kind, base, vlan, peer, 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Network, id, name, driver, ipv4, ipv6, internal,
                                                 beside_engine, leased, options, pools, link_name,
                                                 link_index, link_mac, adopted_link,
-                                                adopted_addresses, parent)
+                                                adopted_addresses, parent, vrf_index)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Port, protocol, container_port, host_address,
                                                 host_port)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(StaticRoute, destination, next_hop)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(StaticRoute, destination, next_hop, metric, type)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Joined, source_link, gateway4, gateway6, routes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Endpoint, id, host_link, sandbox_link, host_index,
                                                 sandbox_index, host_mac, mac, ipv4, ipv6,

@@ -231,6 +231,7 @@ void Restore::restore_network(const NetworkRecord& stored) {
   state_.names.open_network(record.network);
   if (record.progress.state != State::joined) return;
   if (record.network.parent) return restore_on_parent(std::move(record));
+  record.network.vrf_index = state_.find_vrf(record.network);
   if (!record.network.link_name.empty()) {
     const auto link = state_.kernel.find_link("", record.network.link_name);
     const bool adopted = record.network.adopted_link;

@@ -22,6 +22,7 @@ struct LinkFacts {
   ipam::Mac mac;  // zero when it has none, or one of another length
   std::uint32_t mtu = 0;
   bool up = false;
+  bool vlan_filtering = false;  // a bridge that tells VLANs apart
   std::vector<ipam::Prefix> addresses;
 };
 

@@ -130,6 +130,14 @@ void set_ipv6_link_local(RtnlSocket& rtnl, std::uint32_t index, bool enabled) {
   }
 }
 
+bool filters_vlans(nlattr* data) {
+  if (!data) return false;
+  nlattr* attributes[IFLA_BR_MAX + 1] = {};
+  nla_parse_nested(attributes, IFLA_BR_MAX, data, nullptr);
+  const nlattr* filtering = attributes[IFLA_BR_VLAN_FILTERING];
+  return filtering && nla_get_u8(filtering) != 0;
+}
+
 Link parse_link(nlmsghdr* message) {
   nlattr* attributes[IFLA_MAX + 1] = {};
   nlmsg_parse(message, sizeof(ifinfomsg), attributes, IFLA_MAX, nullptr);
@@ -148,6 +156,7 @@ Link parse_link(nlmsghdr* message) {
     nlattr* info[IFLA_INFO_MAX + 1] = {};
     nla_parse_nested(info, IFLA_INFO_MAX, attributes[IFLA_LINKINFO], nullptr);
     if (info[IFLA_INFO_KIND]) link.facts.kind = nla_get_string(info[IFLA_INFO_KIND]);
+    link.facts.vlan_filtering = link.facts.kind == "bridge" && filters_vlans(info[IFLA_INFO_DATA]);
   }
   return link;
 }
@@ -171,8 +180,11 @@ void create_bridge(RtnlSocket& rtnl, const CreateBridge& step) {
   put_identity(message, step.name, step.mac, step.mtu);
   message.nest(IFLA_LINKINFO, [&] {
     message.put(IFLA_INFO_KIND, std::string("bridge"));
-    if (step.vlan_filtering)
-      message.nest(IFLA_INFO_DATA, [&] { message.put_u8(IFLA_BR_VLAN_FILTERING, 1); });
+    if (step.vlan == 0) return;
+    message.nest(IFLA_INFO_DATA, [&] {
+      message.put_u8(IFLA_BR_VLAN_FILTERING, 1);
+      message.put_u16(IFLA_BR_VLAN_DEFAULT_PVID, step.vlan);
+    });
   });
   rtnl.request(message, "create bridge " + step.name);
 }

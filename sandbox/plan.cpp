@@ -26,7 +26,8 @@ std::string text_of(const PinNamespace& step) {
 
 std::string text_of(const CreateBridge& step) {
   return fmt::format("bridge {} index {} mac {}{}{}", step.name, step.index, step.mac.to_string(),
-                     with_mtu(step.mtu), step.vlan_filtering ? " vlan-filtering" : "");
+                     with_mtu(step.mtu),
+                     step.vlan == 0 ? std::string() : fmt::format(" vlan {}", step.vlan));
 }
 
 std::string text_of(const CreateVeth& step) {

@@ -37,7 +37,7 @@ struct CreateBridge {
   std::uint32_t index = 0;
   ipam::Mac mac;
   std::uint32_t mtu = 0;
-  bool vlan_filtering = false;
+  std::uint16_t vlan = 0;  // not 0: VLANs are told apart, and this one is its ports' and its own
   friend bool operator==(const CreateBridge&, const CreateBridge&) = default;
 };
 

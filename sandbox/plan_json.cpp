@@ -32,7 +32,7 @@ void describe(auto& fields, Is<CreateBridge> auto& step) {
   fields.required("index", step.index);
   fields.required("mac", step.mac);
   fields.optional("mtu", step.mtu);
-  fields.optional("vlan_filtering", step.vlan_filtering);
+  fields.optional("vlan", step.vlan);
 }
 
 void describe(auto& fields, Is<CreateLink> auto& step) {

@@ -150,9 +150,10 @@ json join(const JsonObject& body, const Caller& caller) {
   constexpr int by_next_hop = 0, on_link = 1;
   json routes = json::array();
   for (const drivers::StaticRoute& route : link.routes)
-    routes.push_back({{"Destination", route.destination.to_string()},
-                      {"RouteType", route.next_hop ? by_next_hop : on_link},
-                      {"NextHop", text(route.next_hop)}});
+    if (route.type.empty())  // an engine knows no others
+      routes.push_back({{"Destination", route.destination.to_string()},
+                        {"RouteType", route.next_hop ? by_next_hop : on_link},
+                        {"NextHop", text(route.next_hop)}});
   return {{"InterfaceName", {{"SrcName", link.name}, {"DstPrefix", link.prefix}}},
           {"Gateway", text(link.gateway4)},
           {"GatewayIPv6", text(link.gateway6)},

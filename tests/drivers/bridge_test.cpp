@@ -115,6 +115,34 @@ elements nets { 268435456 } samebr { 268435456 . 268435456 } masq { 268435456 }
 )");
 }
 
+TEST(BridgePlan, OfAnUnmanagedBridgeIsItsPortsOnly) {
+  Network network = shop();
+  network.adopted_link = true;
+  set(network.options, option_unmanaged, "true");
+  set(network.options, option_bridge_name, "br-lan");
+  set(network.options, option_vlan, "42");
+  EXPECT_EQ(network_text(network), "");
+  const std::string endpoint = endpoint_text(network, web());
+  EXPECT_THAT(endpoint,
+              testing::HasSubstr("bridge-port 268435457 isolated off hairpin off vlan 42"));
+  EXPECT_THAT(endpoint, testing::Not(testing::HasSubstr("elements")));
+  EXPECT_FALSE(Bridge({}).publishes(network));
+  EXPECT_FALSE(Bridge({}).wants_gateway(network, Family::v4));
+}
+
+TEST(BridgePlan, VlanVrfAndRoutes) {
+  Network network = shop();
+  set(network.options, option_vlan, "42");
+  set(network.options, option_routes, "10.9.0.0/16 via 10.5.0.9,blackhole 10.66.0.0/16");
+  network.vrf_index = 9;
+  EXPECT_THAT(network_text(network), testing::HasSubstr("mac 02:00:00:00:00:01 vlan 42\n"));
+  EXPECT_THAT(network_text(network), testing::HasSubstr("master 9"));
+  EXPECT_THAT(endpoint_text(network, web()),
+              testing::HasSubstr("route 10.66.0.0/16 blackhole in /run/netd/netns/web\n"
+                                 "route 10.9.0.0/16 via 10.5.0.9 link 268435458 in "
+                                 "/run/netd/netns/web\n"));
+}
+
 TEST(BridgePlan, TakesMtuMasqueradeIccAndSourceFromOptions) {
   Network network = shop();
   set(network.options, option_mtu, "1400");

@@ -73,8 +73,9 @@ bool is_stacked(const Json& network) {
 }
 
 bool has_own_link(const Json& network) {
-  if (!is_stacked(network)) return network.at("Driver") == "bridge";
   const Json& options = network.at("Options");
+  if (!is_stacked(network))
+    return network.at("Driver") == "bridge" && options.value("io.netd.unmanaged", "") != "true";
   return !options.contains("parent") || options.value("io.netd.host_access", "") == "true";
 }
 

@@ -1,9 +1,12 @@
 #include "tests/lan/lan.h"
 
+#include <cstdlib>
+#include <stdexcept>
+
 namespace lan {
 
-void Lan::prepare_machine() {
-  shell(
+void make_lan() {
+  const char* commands =
       "ip netns add lan; ip -n lan link add sw type bridge; ip -n lan link set sw up;"
       "ip link add lan0 type veth peer name port0 netns lan; ip -n lan link set port0 master sw up;"
       "ip address add 192.168.7.10/24 dev lan0; ip link set lan0 up;"
@@ -15,7 +18,9 @@ void Lan::prepare_machine() {
       "  ip -n $name address add fd07::${host#*:}/64 dev eth0 nodad; done;"
       "ip -n router address add 203.0.113.1/32 dev lo;"
       "ip netns exec router sysctl -qw net.ipv4.ip_forward=1;"
-      "ip -n neighbour route add default via 192.168.7.1");
+      "ip -n neighbour route add default via 192.168.7.1";
+  if (system((std::string("set -e; ") + commands).c_str()) != 0)
+    throw std::runtime_error("the LAN can't be made");
 }
 
 void Lan::create_network(const std::string& options, const std::string& name) {

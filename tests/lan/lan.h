@@ -17,9 +17,12 @@ inline constexpr const char* neighbour_address = "192.168.7.2";
 inline constexpr const char* host_address = "192.168.7.10";
 inline constexpr const char* beyond_address = "203.0.113.1";  // behind the router
 
+/// Makes the LAN around the calling process's network namespace.
+void make_lan();
+
 class Lan : public e2e::EndToEnd {
  protected:
-  void prepare_machine() override;
+  void prepare_machine() override { make_lan(); }
 
   /// "netctl network create -d macvlan -o parent=lan0 …" with the LAN's subnet and router.
   static void create_network(const std::string& options = "", const std::string& name = "lan");

@@ -80,7 +80,7 @@ Plan links_of_one_piece() {
                      .parent = 2,
                      .mode = "l3",
                      .flag = "vepa"},
-          CreateBridge{.name = "br", .index = 10, .vlan_filtering = true},
+          CreateBridge{.name = "br", .index = 10, .vlan = 42},
           SetBridgePort{.index = 11, .vlan = 42},
           AddRoute{.netns = "/a", .destination = prefix("10.9.0.0/16"), .type = "blackhole"}};
 }
@@ -92,7 +92,7 @@ TEST(PlanText, TellsLinksOfOnePiece) {
             "macvlan eth0 index 0 mac 02:00:00:00:00:01 mtu 1400 on 2 mode source from "
             "02:00:00:00:00:0a in /a\n"
             "ipvlan eth0 index 9 on 2 mode l3 vepa in /a\n"
-            "bridge br index 10 mac 00:00:00:00:00:00 vlan-filtering\n"
+            "bridge br index 10 mac 00:00:00:00:00:00 vlan 42\n"
             "bridge-port 11 isolated off hairpin off vlan 42\n"
             "route 10.9.0.0/16 blackhole in /a\n");
 }

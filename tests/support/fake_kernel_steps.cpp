@@ -138,6 +138,8 @@ void FakeKernel::make(const sandbox::CreateBridge& step) {
   check_free(host, step.name, step.index, "create bridge " + step.name, EEXIST);
   namespaces_[host].links[step.index] = {
       .name = step.name, .kind = "bridge", .mac = step.mac, .mtu = step.mtu == 0 ? 1500 : step.mtu};
+  if (step.vlan != 0)
+    namespaces_[host].links[step.index].detail = "vlan " + std::to_string(step.vlan);
 }
 
 void FakeKernel::make(const sandbox::CreateVeth& step) {
@@ -297,7 +299,7 @@ void FakeKernel::make(const sandbox::SetLink& step) {
     const auto& links = namespace_at(step.netns, act).links;
     const auto bridge = links.find(*step.master);
     if (bridge == links.end() || bridge->second.dying) fail(EINVAL, act);
-    if (bridge->second.kind != "bridge") fail(EOPNOTSUPP, act);
+    if (bridge->second.kind != "bridge" && bridge->second.kind != "vrf") fail(EOPNOTSUPP, act);
   }
   if (step.master && link.master != *step.master) {
     link.master = *step.master;
