@@ -120,8 +120,9 @@ Output Machine::checked(const std::optional<ipam::Mac>& taken_by, Time now) {
 
 Output Machine::release(Time) {
   Output output;
-  // What was granted and not yet used is given back as well.
-  const std::optional<Lease>& held = state_ == State::checking ? candidate_ : lease_;
+  // What was granted and not yet used is given back as well, or may be granted at this moment.
+  const bool is_granted_soon = state_ == State::checking || state_ == State::requesting;
+  const std::optional<Lease>& held = is_granted_soon ? candidate_ : lease_;
   if (held) {
     xid_ = random_();
     Message message = this->message(Type::release);

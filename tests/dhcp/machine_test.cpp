@@ -427,10 +427,17 @@ TEST_F(MachineTest, GivesBackWhatIsStillBeingChecked) {
   EXPECT_EQ(machine.checked(std::nullopt, noon).event, Event::none);
 }
 
-TEST_F(MachineTest, HasNothingToGiveBackBeforeALease) {
+TEST_F(MachineTest, GivesBackWhatTheServerMayJustBeGranting) {
   Machine machine = make();
   machine.start(noon);
   machine.receive(offer(), noon);
+  EXPECT_EQ(lines(machine.release(noon)),
+            "RELEASE 192.0.2.7 > 192.0.2.1 ciaddr=192.0.2.7 server=192.0.2.1");
+}
+
+TEST_F(MachineTest, HasNothingToGiveBackBeforeAnOffer) {
+  Machine machine = make();
+  machine.start(noon);
   EXPECT_TRUE(machine.release(noon).send.empty());
 }
 
