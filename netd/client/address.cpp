@@ -15,7 +15,7 @@ constexpr std::string_view tcp_scheme = "tcp://";
 
 [[noreturn]] void refuse(const std::string& host) {
   throw std::invalid_argument(
-      fmt::format("daemon address \"{}\": use unix:///path/to/netd.sock or tcp://host:port", host));
+      fmt::format("address \"{}\": use unix:///path/to/socket or tcp://host:port", host));
 }
 
 bool is_port(std::string_view text) {
@@ -45,9 +45,8 @@ Address parse_address(const std::string& host) {
   if (path.starts_with(unix_scheme)) path.erase(0, unix_scheme.size());
   if (!path.starts_with('/')) refuse(host);
   if (path.size() >= sizeof(sockaddr_un::sun_path))
-    throw std::invalid_argument(
-        fmt::format("daemon address \"{}\": a socket's path has at most {} bytes", host,
-                    sizeof(sockaddr_un::sun_path) - 1));
+    throw std::invalid_argument(fmt::format("address \"{}\": a socket's path has at most {} bytes",
+                                            host, sizeof(sockaddr_un::sun_path) - 1));
   return {.path = path, .name = "", .port = ""};
 }
 

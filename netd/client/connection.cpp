@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,27 +19,6 @@
 
 namespace netd::client {
 namespace {
-
-std::string errno_text(int error) {
-  return std::system_category().message(error);
-}
-
-/// The first error of OpenSSL's queue, which is the cause; empties it.
-std::string tls_text() {
-  const unsigned long code = ERR_get_error();
-  ERR_clear_error();
-  if (code == 0) return "the connection ended";
-  if (ERR_SYSTEM_ERROR(code)) return errno_text(ERR_GET_REASON(code));
-  const char* reason = ERR_reason_error_string(code);
-  return reason ? reason : fmt::format("OpenSSL error {:x}", code);
-}
-
-[[noreturn]] void fail_to_connect(const std::string& host, const std::string& reason) {
-  throw NoDaemon(
-      fmt::format("cannot connect to netd at {}: {}. Is the daemon running? "
-                  "-H or NETD_HOST picks another address",
-                  host, reason));
-}
 
 /// False when `until` passed.
 bool wait_for(int socket, short events, const Clock::time_point* until) {
@@ -91,7 +69,7 @@ int connect_tcp(const Address& address, const std::string& host, Clock::time_poi
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const int problem = getaddrinfo(address.name.c_str(), address.port.c_str(), &hints, &found);
-  if (problem != 0) fail_to_connect(host, gai_strerror(problem));
+  if (problem != 0) throw NoDaemon(host, gai_strerror(problem));
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> all(found, freeaddrinfo);
   int fd = -1;
   for (const addrinfo* one = found; one && fd < 0; one = one->ai_next)
@@ -101,95 +79,13 @@ int connect_tcp(const Address& address, const std::string& host, Clock::time_poi
   return fd;
 }
 
-void check_file(const char* what, const std::string& file, bool done) {
-  if (done) return;
-  throw std::invalid_argument(fmt::format("{} {}: {}", what, file, tls_text()));
-}
-
-/// netctl and the plugin host can't be asked for a passphrase.
-int no_passphrase(char*, int, int, void*) {
-  return -1;
-}
-
-/// Sets whose certificate is expected: a name (also for SNI, RFC 6066 3) or an IP address.
-void expect_name(SSL* tls, const std::string& name) {
-  X509_VERIFY_PARAM* expected = SSL_get0_param(tls);
-  if (X509_VERIFY_PARAM_set1_ip_asc(expected, name.c_str()) == 1) return;
-  ERR_clear_error();
-  SSL_set1_host(tls, name.c_str());
-  SSL_set_tlsext_host_name(tls, name.c_str());
-}
-
-int send_quietly(BIO* bio, const char* data, int size) {
-  int fd = -1;
-  BIO_get_fd(bio, &fd);
-  BIO_clear_retry_flags(bio);
-  const auto sent =
-      static_cast<int>(::send(fd, data, static_cast<std::size_t>(size), MSG_NOSIGNAL));
-  if (sent < 0 && BIO_sock_should_retry(sent)) BIO_set_retry_write(bio);
-  return sent;
-}
-
-/// OpenSSL's socket BIO writes with write(2): a daemon that hung up would end us with SIGPIPE.
-const BIO_METHOD* quiet_socket() {
-  static const BIO_METHOD* const method = [] {
-    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "quiet socket");
-    const BIO_METHOD* usual = BIO_s_socket();
-    BIO_meth_set_write(made, send_quietly);
-    BIO_meth_set_read(made, BIO_meth_get_read(usual));
-    BIO_meth_set_ctrl(made, BIO_meth_get_ctrl(usual));
-    BIO_meth_set_create(made, BIO_meth_get_create(usual));
-    BIO_meth_set_destroy(made, BIO_meth_get_destroy(usual));
-    return made;
-  }();
-  return method;
-}
-
-bool says_certificate_refused(unsigned long code) {
-  switch (ERR_GET_REASON(code)) {
-    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
-    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
-    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
-
-std::shared_ptr<ssl_ctx_st> read_tls(const TlsOptions& options) {
-  ERR_clear_error();
-  std::shared_ptr<ssl_ctx_st> tls(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
-  if (!tls) throw std::runtime_error("start TLS: " + tls_text());
-  SSL_CTX_set_min_proto_version(tls.get(), TLS1_2_VERSION);
-  SSL_CTX_set_mode(tls.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_default_passwd_cb(tls.get(), no_passphrase);
-  SSL_CTX_set_verify(tls.get(), options.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
-  if (options.ca_file.empty())
-    SSL_CTX_set_default_verify_paths(tls.get());
-  else
-    check_file("CA certificate", options.ca_file,
-               SSL_CTX_load_verify_file(tls.get(), options.ca_file.c_str()) == 1);
-  if (!options.cert_file.empty())
-    check_file("certificate", options.cert_file,
-               SSL_CTX_use_certificate_chain_file(tls.get(), options.cert_file.c_str()) == 1);
-  if (!options.key_file.empty())
-    check_file(
-        "key", options.key_file,
-        SSL_CTX_use_PrivateKey_file(tls.get(), options.key_file.c_str(), SSL_FILETYPE_PEM) == 1);
-  return tls;
-}
 
 Connection::Connection(const Address& address, const std::string& host,
                        const std::shared_ptr<ssl_ctx_st>& tls, Clock::time_point until)
     : host_(host), tls_(nullptr, SSL_free) {
   socket_ = address.is_unix() ? connect_unix(address, until) : connect_tcp(address, host, until);
-  if (socket_ < 0) fail_to_connect(host, errno_text(errno));
+  if (socket_ < 0) throw NoDaemon(host, std::system_category().message(errno));
   try {
     if (tls) shake_hands(address, tls.get(), until);
   } catch (...) {
@@ -205,28 +101,15 @@ Connection::~Connection() {
 }
 
 void Connection::shake_hands(const Address& address, ssl_ctx_st* tls, Clock::time_point until) {
-  ERR_clear_error();
-  tls_.reset(SSL_new(tls));
-  BIO* bio = tls_ ? BIO_new(quiet_socket()) : nullptr;
-  if (!bio) fail_to_connect(host_, tls_text());
-  BIO_set_fd(bio, socket_, BIO_NOCLOSE);
-  SSL_set_bio(tls_.get(), bio, bio);
-  if (!address.is_unix()) expect_name(tls_.get(), address.name);
+  tls_ = begin_tls(tls, socket_, address);
   for (;;) {
     const int result = SSL_connect(tls_.get());
     if (result == 1) return;
     const int error = SSL_get_error(tls_.get(), result);
-    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
-      if (!wait_for(socket_, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, &until))
-        fail_to_connect(host_, "the TLS handshake took too long");
-      continue;
-    }
-    const long verified = SSL_get_verify_result(tls_.get());
-    std::string reason = tls_text();
-    if (verified != X509_V_OK)
-      reason =
-          fmt::format("its certificate is not valid: {}", X509_verify_cert_error_string(verified));
-    fail_to_connect(host_, "TLS: " + reason);
+    if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+      throw handshake_failure(tls_.get(), host_);
+    if (!wait_for(socket_, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, &until))
+      throw NoTls(host_, TlsProblem::no_handshake, "the TLS handshake took too long");
   }
 }
 
@@ -259,10 +142,9 @@ void Connection::send(std::string_view text, Clock::time_point until) {
 }
 
 void Connection::fail_to_receive() const {
-  const unsigned long code = ERR_peek_error();
-  const bool refused = !answered_ && says_certificate_refused(code);
+  const auto refusal = answered_ ? std::nullopt : find_refusal(tls_.get(), host_);
   const std::string reason = tls_text();
-  if (refused) throw NoDaemon(fmt::format("{} does not accept our certificate: {}", host_, reason));
+  if (refusal) throw *refusal;
   throw std::runtime_error(fmt::format("read the answer of {}: {}", host_, reason));
 }
 

@@ -9,23 +9,16 @@
 #include <string_view>
 
 #include "netd/client/address.h"
-#include "netd/client/http.h"
-
-struct ssl_ctx_st;
-struct ssl_st;
+#include "netd/client/tls.h"
 
 namespace netd::client {
 
 using Clock = std::chrono::steady_clock;
 
-/// The files of `options`, read (SSL_CTX_new(3)); TLS 1.2 at least. Throws std::invalid_argument
-/// that names the file.
-std::shared_ptr<ssl_ctx_st> read_tls(const TlsOptions& options);
-
 class Connection {
  public:
-  /// Connects, and shakes hands when `tls` is set; the certificate has to be for `address`' name
-  /// or IP address if the options verify. Throws NoDaemon with `host` and the reason.
+  /// Connects, and shakes hands when `tls` is set. `host` names the daemon in what it throws:
+  /// NoDaemon, NoTls.
   Connection(const Address& address, const std::string& host,
              const std::shared_ptr<ssl_ctx_st>& tls, Clock::time_point until);
   ~Connection();
@@ -35,7 +28,7 @@ class Connection {
   /// Sends all of `text`; returns early when the daemon has stopped reading (its answer counts).
   void send(std::string_view text, Clock::time_point until);
   /// What has come, at most `size` bytes; 0 at the end. Without `until` it waits for as long as it
-  /// takes. Throws NoDaemon when the daemon refuses our certificate (TLS 1.3 tells it this late,
+  /// takes. Throws NoTls when the daemon refuses our certificate (TLS 1.3 tells it this late,
   /// and has not looked at what was sent).
   std::size_t receive(char* buffer, std::size_t size, const Clock::time_point* until);
   /// False when the daemon has hung up, or said what nobody asked for.
@@ -48,7 +41,7 @@ class Connection {
 
   std::string host_;
   int socket_ = -1;
-  std::unique_ptr<ssl_st, void (*)(ssl_st*)> tls_;
+  TlsSession tls_;
   bool answered_ = false;
 };
 

@@ -65,6 +65,13 @@ bool hand_lines(std::string& body, const std::function<bool(std::string_view)>& 
 
 }  // namespace
 
+NoDaemon::NoDaemon(const std::string& host, std::string why)
+    : std::runtime_error(fmt::format("cannot connect to {}: {}", host, why)),
+      reason(std::move(why)) {}
+
+NoTls::NoTls(const std::string& host, TlsProblem what_is_wrong, const std::string& why)
+    : NoDaemon(host, "TLS: " + why), problem(what_is_wrong) {}
+
 nlohmann::json Response::json() const {
   if (body.empty()) return nullptr;
   try {

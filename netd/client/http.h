@@ -23,11 +23,29 @@ namespace netd::client {
 
 inline constexpr std::string_view default_host = "unix:///run/netd/netd.sock";
 
-/// No connection came about: nobody listens, the deadline passed before, or one side does not
-/// accept the other's certificate. Nothing that was asked has been looked at. `what()` names the
-/// address and says what to do. netctl exits with 3.
+/// No connection came about: nobody listens, or the deadline passed before. Nothing that was asked
+/// has been looked at. `what()`: "cannot connect to unix:///run/netd/netd.sock: Connection
+/// refused".
 struct NoDaemon : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  NoDaemon(const std::string& host, std::string why);
+  std::string reason;  // "Connection refused"
+};
+
+/// What stands between us and somebody who listens.
+enum class TlsProblem {
+  untrusted,     // its certificate is of an authority that we were not told to believe
+  expired,       // its certificate is, or is not valid yet
+  wrong_name,    // its certificate is not for the host's name or IP address
+  invalid,       // its certificate, for another reason
+  refused,       // it does not accept our certificate
+  wanted,        // it wants a certificate, and we have none
+  no_handshake,  // it speaks no TLS, or no version of it that we do
+};
+
+/// Somebody listens, but TLS did not come about.
+struct NoTls : NoDaemon {
+  NoTls(const std::string& host, TlsProblem what_is_wrong, const std::string& why);
+  TlsProblem problem;
 };
 
 struct Response {
@@ -80,9 +98,10 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   /// `target` is path and query, already encoded: "/networks/shop?verbose=true".
-  /// Any status is an answer, not an error. Throws NoDaemon when no connection came about; another
-  /// std::runtime_error when the request was sent, and the daemon goes away or the deadline passes
-  /// before the answer is complete: whether it did what was asked is then not known.
+  /// Any status is an answer, not an error. Throws NoDaemon when no connection came about (NoTls
+  /// when that is for certificates' sake); another std::runtime_error when the request was sent,
+  /// and the daemon goes away or the deadline passes before the answer is complete: whether it did
+  /// what was asked is then not known.
   Response request(std::string_view method, std::string_view target,
                    const nlohmann::json* body = nullptr);
 

@@ -71,6 +71,26 @@ Status report_parse_error(Context& context, CLI::App& application, const CLI::Pa
   return report_usage(context, application, error.what());
 }
 
+/// What to do about TLS that did not come about.
+std::string_view advice(client::TlsProblem problem) {
+  switch (problem) {
+    case client::TlsProblem::untrusted:
+      return "--tlscacert, or ca.pem in NETD_CERT_PATH, has to be of the daemon's authority.";
+    case client::TlsProblem::expired:
+    case client::TlsProblem::invalid:
+      return "The daemon needs another certificate: docs/api-over-tcp.md tells how to make it.";
+    case client::TlsProblem::wrong_name:
+      return "-H or NETD_HOST has to say a name or IP address that is in the daemon's certificate.";
+    case client::TlsProblem::refused:
+    case client::TlsProblem::wanted:
+      return "--tlscert and --tlskey, or cert.pem and key.pem in NETD_CERT_PATH, have to be a "
+             "client's of the daemon's authority.";
+    case client::TlsProblem::no_handshake:
+      break;
+  }
+  return "Is it netd's TLS port? Plain HTTP is spoken without --tlsverify and NETD_TLS_VERIFY.";
+}
+
 Status parse_and_run(Context& context, CLI::App& application,
                      const std::vector<std::string>& words) {
   try {
@@ -78,9 +98,14 @@ Status parse_and_run(Context& context, CLI::App& application,
     return context.status;
   } catch (const CLI::ParseError& error) {
     return report_parse_error(context, application, error, words);
+  } catch (const client::NoTls& error) {
+    print_error(context, error.what());
+    context.err << advice(error.problem) << '\n';
+    return Status::no_daemon;
   } catch (const client::NoDaemon& error) {
     print_error(context, error.what());
-    context.err << "Start it with 'systemctl start netd', or run 'netd' as root.\n";
+    context.err << "Start it with 'systemctl start netd', or run 'netd' as root; -H or NETD_HOST "
+                   "picks another address.\n";
     return Status::no_daemon;
   } catch (const UsageError& error) {
     return report_usage(context, application, error.what());

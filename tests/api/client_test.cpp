@@ -110,7 +110,8 @@ TEST(Client, SaysThatNobodyListens) {
     netd.request("GET", "/x");
     FAIL() << "no exception";
   } catch (const NoDaemon& error) {
-    EXPECT_THAT(error.what(), HasSubstr("cannot connect to netd at unix:///nonexistent/netd.sock"));
+    EXPECT_STREQ(error.what(),
+                 "cannot connect to unix:///nonexistent/netd.sock: No such file or directory");
   }
 }
 

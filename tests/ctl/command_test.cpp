@@ -326,8 +326,9 @@ TEST(Netctl, WithoutADaemonExitsWithThree) {
   const Outcome outcome = netctl(api, {"network", "ls"});
   EXPECT_EQ(outcome.status, 3);
   EXPECT_EQ(outcome.errors,
-            "netctl: no netd at unix:///run/netd/netd.sock\n"
-            "Start it with 'systemctl start netd', or run 'netd' as root.\n");
+            "netctl: cannot connect to unix:///run/netd/netd.sock: Connection refused\n"
+            "Start it with 'systemctl start netd', or run 'netd' as root; -H or NETD_HOST picks "
+            "another address.\n");
 }
 
 TEST(Netctl, AMistypedCommandIsExplained) {

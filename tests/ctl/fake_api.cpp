@@ -10,7 +10,7 @@ using netd::client::Response;
 
 Response FakeApi::request(std::string_view method, const std::string& target,
                           const nlohmann::json* body) {
-  if (!is_running) throw netd::client::NoDaemon("no netd at unix:///run/netd/netd.sock");
+  if (!is_running) throw netd::client::NoDaemon("unix:///run/netd/netd.sock", "Connection refused");
   const std::string request = std::string(method) + " " + target;
   requests.push_back(body ? request + " " + body->dump() : request);
   const auto answer = answers.find(request);
