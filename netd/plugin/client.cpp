@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "netd/client/http.h"
 #include "netd/error.h"
+#include "netd/log.h"
 
 namespace netd::plugin {
 namespace {
@@ -18,27 +20,61 @@ constexpr std::uint64_t reply_limit_bytes = 1024 * 1024;
 constexpr std::size_t longest_text = 1024;
 constexpr std::chrono::milliseconds pause{50};  // between attempts to connect
 
-/// Docker's spellings: http and https are TCP without and with TLS, so is tcp with a TLSConfig.
+/// "https://example.com/plugin" -> "tcp://example.com:443". As in Docker a path means nothing:
+/// methods follow the host's name at once.
+std::string host_of(const std::string& url, std::string_view scheme) {
+  if (scheme == "unix") return url;
+  std::string host = url.substr(scheme.size() + 3);
+  host.erase(std::min(host.find('/'), host.size()));
+  const bool has_port = host.rfind(':') != std::string::npos && !host.ends_with(']');
+  if (!has_port && scheme == "https") host += ":443";
+  if (!has_port && scheme == "http") host += ":80";
+  return "tcp://" + host;
+}
+
+/// https is TLS, and so is tcp with a TLSConfig; http never is.
 client::ClientOptions options_for(const Location& location, std::chrono::milliseconds deadline) {
   client::ClientOptions options;
-  options.host = location.url;
-  const std::size_t colon = location.url.find("://");
-  const std::string scheme = location.url.substr(0, colon);
-  if (scheme == "http" || scheme == "https") options.host = "tcp" + location.url.substr(colon);
-  while (scheme != "unix" && options.host.ends_with('/'))
-    options.host.pop_back();
-  const bool has_files = !location.ca_file.empty() || !location.certificate_file.empty();
-  if (scheme == "https" || (scheme == "tcp" && has_files))
-    options.tls = client::TlsOptions{.ca_file = location.ca_file,
-                                     .cert_file = location.certificate_file,
-                                     .key_file = location.key_file,
-                                     .verify = !location.insecure_skip_verify};
+  const std::string scheme = location.url.substr(0, location.url.find("://"));
+  options.host = host_of(location.url, scheme);
+  if (scheme == "https" || (scheme == "tcp" && location.tls)) {
+    const Location::Tls tls = location.tls.value_or(Location::Tls{});
+    options.tls = client::TlsOptions{.ca_file = tls.insecure_skip_verify ? "" : tls.ca_file,
+                                     .cert_file = tls.certificate_file,
+                                     .key_file = tls.key_file,
+                                     .verify = !tls.insecure_skip_verify};
+  }
   options.deadline = deadline;
   options.headers = {{"Accept", "application/vnd.docker.plugins.v1.2+json"}};
   if (scheme == "unix") options.host_header = "plugin.moby.localhost";
   options.content_type.clear();
   options.body_limit_bytes = reply_limit_bytes;
   return options;
+}
+
+/// What the owner of the plugin's file can do about TLS that did not come about.
+std::string advice(client::TlsProblem problem, const std::string& file) {
+  const std::string keys = file.ends_with(".spec") ? "a .json file in place of " + file : file;
+  switch (problem) {
+    case client::TlsProblem::untrusted:
+      return fmt::format("CAFile in {} has to hold the certificate of the plugin's authority",
+                         keys);
+    case client::TlsProblem::expired:
+      return "the plugin needs a new certificate, or this host's clock is wrong";
+    case client::TlsProblem::wrong_name:
+      return fmt::format("{} has to say a name or IP address of the plugin's certificate", file);
+    case client::TlsProblem::invalid:
+      return "the plugin needs another certificate";
+    case client::TlsProblem::wanted:
+      return fmt::format("CertFile and KeyFile in {} have to name one", keys);
+    case client::TlsProblem::refused:
+      return fmt::format(
+          "CertFile in {} has to be a client's, valid, and of an authority that the plugin knows",
+          keys);
+    case client::TlsProblem::no_handshake:
+      break;
+  }
+  return fmt::format("does the plugin speak TLS? If not, {} has to say http://…", file);
 }
 
 /// One call, for what is said of it.
@@ -129,11 +165,14 @@ nlohmann::json Plugins::call(const std::string& name, std::string_view method,
     try {
       client::Client connection(options);
       return understand(connection.request("POST", target, arguments), subject);
-    } catch (const client::NoDaemon&) {
+    } catch (const client::NoTls& error) {  // trying again would change nothing
+      throw subject.error(Kind::unreachable, fmt::format("{}: {}; {}", location.url, error.reason,
+                                                         advice(error.problem, location.source)));
+    } catch (const client::NoDaemon& error) {
       if (Clock::now() >= give_up)
-        throw subject.error(
-            Kind::unreachable,
-            fmt::format("nobody answers at {}; is the plugin running?", location.url));
+        throw subject.error(Kind::unreachable,
+                            fmt::format("nobody answers at {} ({}); is the plugin running?",
+                                        location.url, error.reason));
     } catch (const std::invalid_argument& error) {
       throw subject.error(Kind::unreachable, fmt::format("{}: {}", location.source, error.what()));
     } catch (const PluginError&) {
@@ -163,12 +202,16 @@ Capabilities Plugins::shake_hands(const std::string& name) {
 }
 
 Capabilities Plugins::activate(const std::string& name) {
-  locate(name);
+  const Location location = locate(name);
   {
     const std::scoped_lock lock(mutex_);
     if (const auto found = known_.find(name); found != known_.end()) return found->second;
   }
   const Capabilities capabilities = shake_hands(name);
+  if (const auto options = options_for(location, patience_.call);
+      options.tls && !options.tls->verify)
+    log::warn("a plugin's certificate is not verified: anybody on the way could answer for it",
+              {{"plugin", name}, {"address", location.url}, {"file", location.source}});
   const std::scoped_lock lock(mutex_);
   return known_[name] = capabilities;
 }

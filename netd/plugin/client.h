@@ -29,7 +29,7 @@ struct Patience {
 class PluginError : public std::runtime_error {
  public:
   enum class Kind {
-    unreachable,      // it was not asked: nobody listens
+    unreachable,      // it was not asked: nobody listens, or a certificate is not accepted
     silent,           // asked, but no whole answer came in time: it may have acted
     refused,          // it said Err
     not_implemented,  // 404

@@ -59,7 +59,7 @@ void check_url(const std::string& url, const std::string& file) {
 std::optional<Location> find_socket(const std::string& directory, const std::string& name) {
   for (const std::string& path : {fmt::format("{}/{}.sock", directory, name),
                                   fmt::format("{0}/{1}/{1}.sock", directory, name)})
-    if (is_socket(path)) return Location{.url = "unix://" + path, .source = path};
+    if (is_socket(path)) return Location{.url = "unix://" + path, .tls = {}, .source = path};
   return std::nullopt;
 }
 
@@ -97,7 +97,8 @@ Location parse_spec(std::string_view text, const std::string& file) {
   const std::size_t begin = text.find_first_not_of(blank);
   if (begin == std::string_view::npos) refuse(file, "is empty: one line with an URL is expected");
   const std::size_t end = text.find_last_not_of(blank);
-  Location location{.url = std::string(text.substr(begin, end - begin + 1)), .source = file};
+  Location location{
+      .url = std::string(text.substr(begin, end - begin + 1)), .tls = {}, .source = file};
   check_url(location.url, file);
   return location;
 }
@@ -107,15 +108,16 @@ Location parse_json(std::string_view text, const std::string& file) {
   if (json.is_discarded()) refuse(file, "is not JSON");
   try {
     const api::JsonObject object(json, "");
-    Location location{.url = object.text("Addr"), .source = file};
+    Location location{.url = object.text("Addr"), .tls = {}, .source = file};
     if (location.url.empty()) refuse(file, "\"Addr\" is missing");
     check_url(location.url, file);
+    if (!object.find("TLSConfig")) return location;
     const api::JsonObject tls = object.object("TLSConfig");
-    location.ca_file = tls.text("CAFile");
-    location.certificate_file = tls.text("CertFile");
-    location.key_file = tls.text("KeyFile");
-    // As in Docker: without a CA there is nothing to verify by.
-    location.insecure_skip_verify = tls.flag("InsecureSkipVerify") || location.ca_file.empty();
+    location.tls = {.insecure_skip_verify = tls.flag("InsecureSkipVerify"),
+                    .ca_file = tls.text("CAFile"),
+                    .certificate_file = tls.text("CertFile"),
+                    .key_file = tls.text("KeyFile")};
+    if (location.tls->ca_file.empty()) location.tls->insecure_skip_verify = true;
     return location;
   } catch (const std::invalid_argument& error) {
     const std::string what = error.what();

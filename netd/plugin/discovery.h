@@ -16,13 +16,17 @@ struct Directories {
   std::vector<std::string> files{"/etc/docker/plugins", "/usr/lib/docker/plugins"};
 };
 
-/// A plugin's address. The TLS parts are of `.json` files.
+/// A plugin's address.
 struct Location {
+  /// TLSConfig of a `.json` file.
+  struct Tls {
+    bool insecure_skip_verify = false;  // as in Docker also where there is no CA to verify by
+    std::string ca_file;
+    std::string certificate_file;
+    std::string key_file;
+  };
   std::string url;  // unix:///path, tcp://host:port, http://…, https://…
-  bool insecure_skip_verify = false;
-  std::string ca_file;
-  std::string certificate_file;
-  std::string key_file;
+  std::optional<Tls> tls;
   std::string source;  // the file that says so
 };
 

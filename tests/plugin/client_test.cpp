@@ -139,7 +139,7 @@ TEST_F(PluginClient, ADeadPluginIsUnreachable) {
     EXPECT_EQ(error.kind(), Kind::unreachable);
     EXPECT_EQ(std::string(error.what()),
               "plugin dead: NetworkDriver.Join: nobody answers at unix://" + root_ +
-                  "/nobody.sock; is the plugin running?");
+                  "/nobody.sock (No such file or directory); is the plugin running?");
   }
 }
 

@@ -74,8 +74,9 @@ TEST_F(PluginDiscovery, ReadsJson) {
   const auto found = find_plugin(directories_, "kuryr");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->url, "https://192.0.2.9:443");
-  EXPECT_EQ(found->ca_file, "/ca.pem");
-  EXPECT_FALSE(found->insecure_skip_verify);
+  ASSERT_TRUE(found->tls);
+  EXPECT_EQ(found->tls->ca_file, "/ca.pem");
+  EXPECT_FALSE(found->tls->insecure_skip_verify);
 }
 
 TEST_F(PluginDiscovery, NeverTakesANameAsAPath) {
@@ -90,8 +91,10 @@ TEST_F(PluginDiscovery, NeverLooksForNamesOfOwnDrivers) {
   EXPECT_EQ(url_of("macvlan"), "none");
 }
 
-TEST(PluginFiles, WithoutCaNothingIsVerified) {
-  EXPECT_TRUE(parse_json(R"({"Addr":"https://h:1"})", "f").insecure_skip_verify);
+TEST(PluginFiles, ATlsConfigWithoutCaVerifiesNothing) {
+  EXPECT_TRUE(parse_json(R"({"Addr":"https://h:1","TLSConfig":{"CertFile":"/c"}})", "f")
+                  .tls->insecure_skip_verify);
+  EXPECT_FALSE(parse_json(R"({"Addr":"https://h:1"})", "f").tls);
 }
 
 TEST(PluginFiles, SayWhatIsWrongAndWhere) {

@@ -1,7 +1,9 @@
 // Plugins that do what they should: what they are asked, in which order, and what comes of it.
+#include <filesystem>
 #include <fstream>
 
 #include "tests/plugin/plugin_machine.h"
+#include "tests/support/certificates.h"
 
 namespace {
 
@@ -275,6 +277,55 @@ TEST_F(Hosting, SpecFilesLeadToPlugins) {
   start_netd();
   shell("netctl network create -d spun --ipam-driver spun net");
   EXPECT_TRUE(plugin_->was_asked("NetworkDriver.CreateNetwork"));
+}
+
+/// netd finds plugins in /run/plugins, and there a "far" one that is on TCP with TLS.
+class HostingOverTls : public PluginMachine {
+ protected:
+  void SetUp() override {
+    PluginMachine::SetUp();
+    std::filesystem::create_directory("/run/pki");
+    const tests::Certificates authority("/run/pki");
+    authority.issue("plugin", "serverAuth", "IP:127.0.0.1");
+    authority.issue("netd", "clientAuth");
+    const tests::PluginTls tls{.cert = "/run/pki/plugin.pem",
+                               .key = "/run/pki/plugin-key.pem",
+                               .client_ca = "/run/pki/ca.pem"};
+    plugin_ = std::make_unique<tests::ScriptedPlugin>("127.0.0.1", &tls);
+    tests::be_good_network_driver(*plugin_);
+    tests::be_good_ipam_driver(*plugin_);
+    stop_netd();
+    config_ = R"({"plugin-timeout": 1, "plugin-search-dirs": ["/run/plugins"]})";
+    std::filesystem::create_directory("/run/plugins");
+    start_netd();
+  }
+  void write_file(const json& more) {
+    json tls = {{"CAFile", "/run/pki/ca.pem"}};
+    tls.update(more);
+    std::ofstream("/run/plugins/far.json") << json{
+        {"Addr", "https://127.0.0.1:" + std::to_string(plugin_->port())}, {"TLSConfig", tls}};
+  }
+};
+
+TEST_F(HostingOverTls, ASandboxLivesOnIt) {
+  write_file({{"CertFile", "/run/pki/netd.pem"}, {"KeyFile", "/run/pki/netd-key.pem"}});
+  shell("netctl network create -d far --ipam-driver far net");
+  shell("netctl sandbox create --network net web");
+  EXPECT_NE(in("web", "ip -o address show eth0").find("10.77.0.2/24"), std::string::npos);
+  shell("netctl sandbox rm web; netctl network rm net");
+  EXPECT_TRUE(plugin_->was_asked("IpamDriver.ReleasePool"));
+  EXPECT_TRUE(is_clean());
+}
+
+TEST_F(HostingOverTls, TheUserIsToldWhatItsFileLacks) {
+  write_file(json::object());
+  const auto result = attempt("netctl network create -d far --ipam-driver far net");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_NE(result.output.find("CertFile and KeyFile in /run/plugins/far.json have to name one"),
+            std::string::npos)
+      << result.output;
+  EXPECT_EQ(plugin_->methods(), "");
+  EXPECT_TRUE(is_clean());
 }
 
 }  // namespace

@@ -1,33 +1,19 @@
 #include "tests/plugin/scripted_plugin.h"
 
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
-#include <system_error>
 
 namespace tests {
 namespace {
 
 using nlohmann::json;
-
-void write_all(int socket, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t sent = send(socket, text.data(), text.size(), MSG_NOSIGNAL);
-    if (sent <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(sent));
-  }
-}
 
 std::string response(int status, const std::string& body) {
   return "HTTP/1.1 " + std::to_string(status) +
@@ -35,30 +21,10 @@ std::string response(int status, const std::string& body) {
          std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
-/// Waits for `socket`; false when `stop` says that all is over.
-bool await(int socket, int stop) {
-  std::array<pollfd, 2> waiting{pollfd{socket, POLLIN, 0}, pollfd{stop, POLLIN, 0}};
-  while (poll(waiting.data(), waiting.size(), -1) < 0 && errno == EINTR) {
-  }
-  return (waiting[1].revents & POLLIN) == 0;
-}
-
 std::size_t content_length(std::string head) {
   std::ranges::transform(head, head.begin(), [](unsigned char c) { return std::tolower(c); });
   const std::size_t at = head.find("content-length:");
   return at == std::string::npos ? 0 : std::strtoul(head.c_str() + at + 15, nullptr, 10);
-}
-
-int listen_at(const std::string& path) {
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-  unlink(path.c_str());
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(fd, 128) != 0)
-    throw std::system_error(errno, std::system_category(), "listen at " + path);
-  return fd;
 }
 
 void run(const std::string& command) {
@@ -72,7 +38,17 @@ std::string short_id(const json& arguments) {
 }  // namespace
 
 ScriptedPlugin::ScriptedPlugin(std::string path)
-    : path_(std::move(path)), listening_(listen_at(path_)), stop_(eventfd(0, EFD_CLOEXEC)) {
+    : path_(std::move(path)), listening_(listen_at_path(path_)) {
+  begin();
+}
+
+ScriptedPlugin::ScriptedPlugin(const std::string& address, const PluginTls* tls)
+    : tls_(make_plugin_tls(tls)), listening_(listen_at_loopback(address, port_)) {
+  begin();
+}
+
+void ScriptedPlugin::begin() {
+  stop_ = eventfd(0, EFD_CLOEXEC);
   answer("Plugin.Activate", {{"Implements", {"NetworkDriver", "IpamDriver"}}});
   acceptor_ = std::thread([this] { accept_all(); });
 }
@@ -85,7 +61,7 @@ ScriptedPlugin::~ScriptedPlugin() {
     connection.join();
   close(listening_);
   close(stop_);
-  unlink(path_.c_str());
+  if (!path_.empty()) unlink(path_.c_str());
 }
 
 void ScriptedPlugin::set(const std::string& method, Speak speak) {
@@ -98,25 +74,24 @@ void ScriptedPlugin::answer(const std::string& method, json reply) {
 }
 
 void ScriptedPlugin::answer_by(const std::string& method, Answer answer) {
-  set(method, [answer = std::move(answer)](int socket, const json& arguments) {
-    write_all(socket, response(200, answer(arguments).dump()));
+  set(method, [answer = std::move(answer)](PluginWire& wire, const json& arguments) {
+    wire.write(response(200, answer(arguments).dump()));
   });
 }
 
 void ScriptedPlugin::say(const std::string& method, int status, const std::string& body) {
   set(method,
-      [status, body](int socket, const json&) { write_all(socket, response(status, body)); });
+      [status, body](PluginWire& wire, const json&) { wire.write(response(status, body)); });
 }
 
 void ScriptedPlugin::hang(const std::string& method) {
-  // poll(2) ignores negative descriptors: only the end is waited for.
-  set(method, [this](int, const json&) { await(-1, stop_); });
+  set(method, [this](PluginWire&, const json&) { await(-1, stop_); });
 }
 
 void ScriptedPlugin::answer_half(const std::string& method) {
-  set(method, [](int socket, const json&) {
-    write_all(socket, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Interface");
-    shutdown(socket, SHUT_RDWR);
+  set(method, [](PluginWire& wire, const json&) {
+    wire.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Interface");
+    wire.shut_down();
   });
 }
 
@@ -128,21 +103,19 @@ void ScriptedPlugin::accept_all() {
 }
 
 void ScriptedPlugin::serve(int socket) {
+  PluginWire wire(socket, tls_);
   std::string pending;
-  while (serve_one(socket, pending)) {
+  while (wire.is_open() && serve_one(wire, pending)) {
   }
-  close(socket);
 }
 
 /// Reads a request, writes it down, answers by the script.
-bool ScriptedPlugin::serve_one(int socket, std::string& pending) {
+bool ScriptedPlugin::serve_one(PluginWire& wire, std::string& pending) {
   const auto read_until = [&](const auto& complete) {
     while (!complete()) {
-      std::array<char, 4096> buffer{};
-      if (!await(socket, stop_)) return false;
-      const ssize_t count = recv(socket, buffer.data(), buffer.size(), 0);
-      if (count <= 0) return false;
-      pending.append(buffer.data(), static_cast<std::size_t>(count));
+      const std::string more = wire.read(stop_);
+      if (more.empty()) return false;
+      pending += more;
     }
     return true;
   };
@@ -165,9 +138,9 @@ bool ScriptedPlugin::serve_one(int socket, std::string& pending) {
   }
   asked_.notify_all();
   if (speak)
-    speak(socket, call.arguments);
+    speak(wire, call.arguments);
   else
-    write_all(socket, response(404, "404 page not found"));
+    wire.write(response(404, "404 page not found"));
   return true;
 }
 

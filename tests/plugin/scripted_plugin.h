@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/plugin/plugin_wire.h"
+
 namespace tests {
 
 class ScriptedPlugin {
@@ -26,10 +28,16 @@ class ScriptedPlugin {
   /// Listens at `path` (its directories are made) when the constructor returns, in the namespace of
   /// the caller. Methods without an answer are 404, but Plugin.Activate tells of both interfaces.
   explicit ScriptedPlugin(std::string path);
+  /// The same on TCP at an address of the loopback ("127.0.0.1"), port(); with TLS when `tls` is
+  /// given.
+  ScriptedPlugin(const std::string& address, const PluginTls* tls);
   /// Ends at once, whatever hangs; the socket file goes too.
   ~ScriptedPlugin();
   ScriptedPlugin(const ScriptedPlugin&) = delete;
   ScriptedPlugin& operator=(const ScriptedPlugin&) = delete;
+
+  /// Of TCP, chosen by the kernel.
+  std::uint16_t port() const { return port_; }
 
   // --- what it does from now on, by method
   void answer(const std::string& method, nlohmann::json reply);
@@ -52,14 +60,17 @@ class ScriptedPlugin {
   nlohmann::json last(const std::string& method) const;
 
  private:
-  using Speak = std::function<void(int socket, const nlohmann::json& arguments)>;
+  using Speak = std::function<void(PluginWire& wire, const nlohmann::json& arguments)>;
 
+  void begin();
   void set(const std::string& method, Speak speak);
   void accept_all();
   void serve(int socket);
-  bool serve_one(int socket, std::string& pending);
+  bool serve_one(PluginWire& wire, std::string& pending);
 
-  std::string path_;
+  std::string path_;  // empty on TCP
+  std::shared_ptr<ssl_ctx_st> tls_;
+  std::uint16_t port_ = 0;
   int listening_ = -1;
   int stop_ = -1;  // eventfd: readable when it is to end
   mutable std::mutex mutex_;
