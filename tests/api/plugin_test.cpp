@@ -2,20 +2,11 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "drivers/registry.h"
-#include "netd/api/metrics.h"
-#include "netd/config.h"
-#include "netd/controller.h"
-#include "netd/events.h"
 #include "netd/plugin/engine_names.h"
 #include "netd/plugin/serve.h"
-#include "netd/sqlite_store.h"
-#include "tests/support/fake_kernel.h"
-#include "tests/support/fake_listeners.h"
-#include "tests/support/namespace_test.h"
+#include "tests/api/routes_fixture.h"
 
 namespace netd::plugin {
 namespace {
@@ -27,22 +18,18 @@ using ::testing::HasSubstr;
 const std::string network_id(64, 'a');
 const std::string endpoint_id(64, 'e');
 
-class Plugin : public tests::NamespaceTest {
+class Plugin : public tests::RoutesTest {
  protected:
   void SetUp() override {
-    enter_fresh_namespaces();
-    std::filesystem::create_directories("/run/netd/state");
-    config_.state_dir = "/run/netd/state";
-    config_.run_dir = "/run/netd";
     config_.plugin_dir = "/run/docker/plugins";
     config_.bridge = "none";
-    store_ = std::make_unique<SqliteStore>("/run/netd/state/netd.db");
-    controller_ =
-        std::make_unique<Controller>(config_, *store_, kernel_, drivers_, listeners_, events_);
-    controller_->start("boot:1");
-    api::Context context{*controller_, events_, config_, metrics_};
-    context.ask_names = [this](const api::NamesQuestion& question) { asked_.push_back(question); };
-    router_ = std::make_unique<api::Router>(api::make_router(context, plugin_routes(context)));
+    RoutesTest::SetUp();
+    api::Context with_names = context();
+    with_names.ask_names = [this](const api::NamesQuestion& question) {
+      asked_.push_back(question);
+    };
+    router_ =
+        std::make_unique<api::Router>(api::make_router(with_names, plugin_routes(with_names)));
   }
 
   json call(const std::string& method, const json& body) {
@@ -92,14 +79,6 @@ class Plugin : public tests::NamespaceTest {
     return body;
   }
 
-  Config config_;
-  tests::FakeKernel kernel_;
-  std::unique_ptr<SqliteStore> store_;
-  drivers::Registry drivers_;
-  tests::FakeListeners listeners_;
-  Events events_;
-  api::Metrics metrics_;
-  std::unique_ptr<Controller> controller_;
   std::unique_ptr<api::Router> router_;
   std::vector<api::NamesQuestion> asked_;
 };

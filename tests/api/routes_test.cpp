@@ -4,18 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "drivers/registry.h"
-#include "netd/api/metrics.h"
-#include "netd/config.h"
-#include "netd/controller.h"
-#include "netd/events.h"
-#include "netd/sqlite_store.h"
-#include "tests/support/fake_kernel.h"
-#include "tests/support/fake_listeners.h"
-#include "tests/support/namespace_test.h"
+#include "tests/api/routes_fixture.h"
 
 namespace netd::api {
 namespace {
@@ -23,19 +14,11 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-class Routes : public tests::NamespaceTest {
+class Routes : public tests::RoutesTest {
  protected:
   void SetUp() override {
-    enter_fresh_namespaces();
-    for (const char* folder : {"state", "sandboxes", "netns"})
-      std::filesystem::create_directories(std::filesystem::path("/run/netd") / folder);
-    config_.state_dir = "/run/netd/state";
-    config_.run_dir = "/run/netd";
-    store_ = std::make_unique<SqliteStore>("/run/netd/state/netd.db");
-    controller_ =
-        std::make_unique<Controller>(config_, *store_, kernel_, drivers_, listeners_, events_);
-    controller_->start("boot:1");
-    router_ = std::make_unique<Router>(make_router({*controller_, events_, config_, metrics_}));
+    RoutesTest::SetUp();
+    router_ = std::make_unique<Router>(make_router(context()));
   }
 
   Response ask(const std::string& method, const std::string& target, const json& body = nullptr) {
@@ -80,14 +63,6 @@ class Routes : public tests::NamespaceTest {
     return result;
   }
 
-  Config config_;
-  tests::FakeKernel kernel_;
-  drivers::Registry drivers_;
-  tests::FakeListeners listeners_;
-  Events events_;
-  Metrics metrics_;
-  std::unique_ptr<SqliteStore> store_;
-  std::unique_ptr<Controller> controller_;
   std::unique_ptr<Router> router_;
 };
 
