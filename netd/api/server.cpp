@@ -44,8 +44,8 @@ struct Server::State : std::enable_shared_from_this<State> {
   State(asio::io_context& context, asio::thread_pool& control, Handler handler,
         ServerLimits server_limits)
       : io(context),
-        shared(std::make_shared<SessionShared>(SessionShared{
-            context.get_executor(), control.get_executor(), std::move(handler), server_limits})) {}
+        shared(std::make_shared<SessionShared>(context.get_executor(), control.get_executor(),
+                                               std::move(handler), server_limits)) {}
 
   void listen(int fd, TlsContext tls);
   asio::awaitable<void> accept(std::shared_ptr<State> self, std::shared_ptr<Acceptor> acceptor,
@@ -95,7 +95,9 @@ asio::awaitable<void> Server::State::accept(std::shared_ptr<State> self,
 
 void Server::State::turn_away_or_drop(const std::shared_ptr<Connection>& connection) {
   // A TLS client could read the answer only after a handshake, which is the work to be saved.
-  if (connection->tls() || turned_away >= most_turned_away) return;
+  if (connection->tls())
+    return shared->refusals.refused(connection->peer().address, "too many connections");
+  if (turned_away >= most_turned_away) return;
   ++turned_away;
   asio::co_spawn(io, turn_away(shared, connection),
                  [self = shared_from_this()](std::exception_ptr failure) {
@@ -136,6 +138,7 @@ void Server::State::close_all() {
     acceptor->close(ignored);
   for (const std::string& path : paths)
     unlink(path.c_str());
+  shared->refusals.close();
   for (const auto& connection : open)
     connection->shut_down();
 }

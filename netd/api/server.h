@@ -24,6 +24,8 @@ struct ServerLimits {
   std::size_t connections = 4096;        // 503 above (TLS: closed)
   std::size_t handshakes = 256;          // TLS connections that have yet to show who they are
   std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);  // closed
+  /// One line in the log for all that are refused meanwhile (refusal_log.h).
+  std::chrono::milliseconds refusal_log_interval = std::chrono::seconds(10);
   std::chrono::milliseconds request_timeout =
       std::chrono::seconds(30);                                        // head and body: 408, closed
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(120);  // between requests: closed

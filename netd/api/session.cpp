@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "netd/api/listen.h"
-#include "netd/log.h"
 
 namespace netd::api {
 namespace {
@@ -359,6 +358,8 @@ awaitable<bool> secure(std::shared_ptr<SessionShared> shared,
   connection->set_deadline(shared->limits.handshake_timeout, Connection::Direction::both);
   const bool plain = co_await speaks_plain_http(connection);
   if (plain) {
+    const std::string reason = "it speaks plain HTTP";
+    shared->refusals.refused(connection->peer().address, reason);
     Response answer = error_response(400, "client sent an HTTP request to an HTTPS server");
     co_await refuse(shared, connection, std::move(answer));
     co_return false;
@@ -372,8 +373,7 @@ awaitable<bool> secure(std::shared_ptr<SessionShared> shared,
   if (error) {
     const std::string reason =
         connection->has_expired() ? "it took too long" : refusal_text(tls, error);
-    log::info("API client refused, TLS",
-              {{"address", connection->peer().address}, {"reason", reason}});
+    shared->refusals.refused(connection->peer().address, reason);
     // So that the client gets to read the alert that says why.
     if (!connection->has_expired()) co_await linger(connection);
     co_return false;

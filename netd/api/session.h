@@ -8,7 +8,9 @@
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <memory>
+#include <utility>
 
+#include "netd/api/refusal_log.h"
 #include "netd/api/server.h"
 #include "netd/api/stream.h"
 
@@ -50,10 +52,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
 /// What all sessions of a server share; outlives them.
 struct SessionShared {
+  SessionShared(const boost::asio::any_io_executor& io_thread,
+                boost::asio::thread_pool::executor_type control_thread, Server::Handler answer,
+                ServerLimits server_limits)
+      : io(io_thread),
+        control(std::move(control_thread)),
+        handler(std::move(answer)),
+        limits(server_limits),
+        refusals(io, limits.refusal_log_interval) {}
+
   boost::asio::any_io_executor io;
   boost::asio::thread_pool::executor_type control;
   Server::Handler handler;
   ServerLimits limits;
+  RefusalLog refusals;
 };
 
 /// TLS's beginning: handshake, the client's certificate. False when it failed and the connection

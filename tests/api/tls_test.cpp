@@ -9,7 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -34,6 +36,41 @@ Response tell_peer(const Request& request) {
                              {"uid", static_cast<int>(peer.uid)},
                              {"bytes", request.body.size()}});
 }
+
+/// A client that does what it is told: OpenSSL without the client library.
+class RawTls {
+ public:
+  explicit RawTls(int socket)
+      : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free),
+        session_(nullptr, SSL_free),
+        socket_(socket) {}
+  ~RawTls() { close(socket_); }
+
+  SSL_CTX* context() { return context_.get(); }
+  bool shake_hands() {
+    session_.reset(SSL_new(context_.get()));
+    SSL_set_fd(session_.get(), socket_);
+    return SSL_connect(session_.get()) == 1;
+  }
+  void send(std::string_view text) {
+    EXPECT_GT(SSL_write(session_.get(), text.data(), static_cast<int>(text.size())), 0);
+  }
+  /// Reads until the server ends TLS, or says nothing for ten seconds.
+  std::string read_all() {
+    std::string text;
+    char buffer[4096];
+    int received = 0;
+    while ((received = SSL_read(session_.get(), buffer, sizeof buffer)) > 0)
+      text.append(buffer, static_cast<std::size_t>(received));
+    EXPECT_EQ(SSL_get_error(session_.get(), received), SSL_ERROR_ZERO_RETURN);
+    return text;
+  }
+
+ private:
+  std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;
+  std::unique_ptr<SSL, void (*)(SSL*)> session_;
+  int socket_;
+};
 
 struct Fresh : tests::NamespaceTest {
   using tests::NamespaceTest::enter_fresh_namespaces;
@@ -177,17 +214,11 @@ TEST_F(Tls, TheClientChecksTheName) {
 
 TEST_F(Tls, RefusesTls11) {
   start_tls();
-  SSL_CTX* old = SSL_CTX_new(TLS_client_method());
-  SSL_CTX_set_security_level(old, 0);
-  SSL_CTX_set_min_proto_version(old, TLS1_VERSION);
-  SSL_CTX_set_max_proto_version(old, TLS1_1_VERSION);
-  SSL* tls = SSL_new(old);
-  const int fd = connect_tcp();
-  SSL_set_fd(tls, fd);
-  EXPECT_NE(SSL_connect(tls), 1);
-  SSL_free(tls);
-  SSL_CTX_free(old);
-  close(fd);
+  RawTls old(connect_tcp());
+  SSL_CTX_set_security_level(old.context(), 0);
+  SSL_CTX_set_min_proto_version(old.context(), TLS1_VERSION);
+  SSL_CTX_set_max_proto_version(old.context(), TLS1_1_VERSION);
+  EXPECT_FALSE(old.shake_hands());
 }
 
 TEST_F(Tls, TellsPlainClientsWhatItIs) {
@@ -213,12 +244,30 @@ TEST_F(Tls, EndsSlowHandshakes) {
 
 TEST_F(Tls, EndsIdleConnections) {
   start_tls({.idle_timeout = 50ms});
-  Client alice(options());
-  EXPECT_EQ(alice.request("GET", "/").status, 200);
-  for (int attempt = 0; attempt < 5000 && connections() > 0; ++attempt)
-    std::this_thread::sleep_for(1ms);
-  EXPECT_EQ(connections(), 0u);
-  EXPECT_EQ(alice.request("GET", "/").status, 200);
+  RawTls idle(connect_tcp());
+  SSL_CTX_use_certificate_chain_file(idle.context(), ours_->path("alice.pem").c_str());
+  SSL_CTX_use_PrivateKey_file(idle.context(), ours_->path("alice-key.pem").c_str(),
+                              SSL_FILETYPE_PEM);
+  ASSERT_TRUE(idle.shake_hands());
+  idle.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(idle.read_all().starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(Tls, ManyRefusedClientsAreOneLineAndACount) {
+  start_tls({.refusal_log_interval = 1h});
+  testing::internal::CaptureStderr();
+  for (int client = 0; client < 50; ++client) {
+    const int fd = connect_tcp();
+    send_all(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    read_all(fd);
+    close(fd);
+  }
+  stop();
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 2) << log;
+  EXPECT_THAT(log, HasSubstr("msg=\"API client refused, TLS\" address=127.0.0.1:"));
+  EXPECT_THAT(log, HasSubstr("msg=\"API clients refused, TLS\" count=49 address=127.0.0.1:"));
+  EXPECT_THAT(log, HasSubstr("reason=\"it speaks plain HTTP\""));
 }
 
 TEST_F(Tls, HandshakesLeaveRoomForOthers) {
