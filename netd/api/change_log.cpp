@@ -16,25 +16,29 @@ std::string object_of(const Change& change, const Response& response) {
 
 }  // namespace
 
-void log_change(const Change& change, const Request& request, const Response& response) {
-  const std::string object = object_of(change, response);
-  const std::string path(change.path);
-  const std::string status = std::to_string(response.status);
-  const Peer peer = request.peer.value_or(Peer{});
+void log_change(const Change& change, const Response& answer, std::chrono::milliseconds took,
+                bool routine) {
+  const auto write = routine ? log::debug : log::info;
+  const std::string object = object_of(change, answer);
+  const std::string status = std::to_string(answer.status);
+  const std::string ms = std::to_string(took.count());
+  const Peer& peer = change.peer;
   if (!peer.address.empty())
-    log::info("API request", {{"operation", change.operation},
-                              {"object", object},
-                              {"path", path},
-                              {"status", status},
-                              {"address", peer.address},
-                              {"certificate", peer.certificate}});
+    write("API request", {{"operation", change.operation},
+                          {"object", object},
+                          {"path", change.path},
+                          {"status", status},
+                          {"address", peer.address},
+                          {"certificate", peer.certificate},
+                          {"ms", ms}});
   else
-    log::info("API request", {{"operation", change.operation},
-                              {"object", object},
-                              {"path", path},
-                              {"status", status},
-                              {"pid", std::to_string(peer.pid)},
-                              {"uid", std::to_string(static_cast<int>(peer.uid))}});
+    write("API request", {{"operation", change.operation},
+                          {"object", object},
+                          {"path", change.path},
+                          {"status", status},
+                          {"pid", std::to_string(peer.pid)},
+                          {"uid", std::to_string(static_cast<int>(peer.uid))},
+                          {"ms", ms}});
 }
 
 }  // namespace netd::api

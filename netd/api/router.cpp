@@ -19,6 +19,8 @@
 namespace netd::api {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::string_view id_placeholder = "{id}";
 
 int status_of(ErrorKind kind) {
@@ -136,6 +138,22 @@ void add_common_headers(Response& response) {
   response.headers.emplace_back("Docker-Experimental", "false");
 }
 
+/// Shows `act` the answer, which may come later.
+Response and_then(Response response, std::function<void(Response&)> act) {
+  if (!response.later) {
+    act(response);
+    return response;
+  }
+  response.later = [later = std::move(response.later),
+                    act = std::move(act)](std::function<void(Response)> done) {
+    later([act, done = std::move(done)](Response answer) {
+      act(answer);
+      done(std::move(answer));
+    });
+  };
+  return response;
+}
+
 }  // namespace
 
 Response translate_exception() {
@@ -218,7 +236,7 @@ Response Router::dispatch(const Request& request) const {
   const Route* route = find(request.method, path, call.id);
   if (!route && request.method == "HEAD") route = find("GET", path, call.id);
   if (!route) return error_response(404, "page not found");
-  const bool changes = request.method != "GET" && request.method != "HEAD";
+  const auto began = Clock::now();
   Response response;
   try {
     check_version(call.version);
@@ -227,17 +245,24 @@ Response Router::dispatch(const Request& request) const {
   } catch (...) {
     response = translate_exception();
   }
-  if (changes) log_change({route->operation, call.id, path}, request, response);
-  return response;
+  if (request.method == "GET" || request.method == "HEAD") return response;
+  Change change{.operation = route->operation,
+                .object = call.id,
+                .path = std::string(path),
+                .peer = request.peer.value_or(Peer{})};
+  return and_then(std::move(response), [change = std::move(change), began,
+                                        quiet_below = route->quiet_below](const Response& answer) {
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
+    log_change(change, answer, took, took < quiet_below);
+  });
 }
 
 Response Router::answer(const Route& route, const Call& call) const {
   if (!observer_ || route.operation.empty()) return route.handler(call);
-  const auto began = std::chrono::steady_clock::now();
+  const auto began = Clock::now();
   Response response = route.handler(call);
   if (response.later) return response;  // how long others take is no measure of netd
-  observer_(route.operation,
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+  observer_(route.operation, std::chrono::duration<double>(Clock::now() - began).count());
   return response;
 }
 
@@ -248,16 +273,7 @@ Response Router::handle(const Request& request) const {
   } catch (...) {
     response = translate_exception();
   }
-  if (response.later) {
-    response.later = [later = std::move(response.later)](std::function<void(Response)> done) {
-      later([done = std::move(done)](Response answer) {
-        add_common_headers(answer);
-        done(std::move(answer));
-      });
-    };
-  }
-  add_common_headers(response);
-  return response;
+  return and_then(std::move(response), add_common_headers);
 }
 
 }  // namespace netd::api

@@ -2,6 +2,7 @@
 // where exceptions become status codes (libnetwork.md 3.1). No sockets.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
@@ -44,6 +45,8 @@ struct Route {
   std::string pattern;    // "/networks/{id}/connect"; one {id} at most
   std::string operation;  // names the time it took in netd_operation_seconds; empty = not measured
   std::function<Response(const Call&)> handler;
+  /// A change that took less than this is logged at level debug, not info: for what comes often.
+  std::chrono::milliseconds quiet_below{0};
 };
 
 class Router {
@@ -55,7 +58,7 @@ class Router {
   explicit Router(std::vector<Route> routes, Observer observer = {});
 
   /// Never throws: what a handler throws is translated to {"message": …}. What isn't GET or HEAD
-  /// and has a route is logged with who asked (change_log.h).
+  /// and has a route is logged with who asked (change_log.h), once its answer is known.
   Response handle(const Request& request) const;
 
  private:

@@ -1,5 +1,6 @@
 #include "netd/plugin/serve.h"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "netd/engine_driver.h"
@@ -10,6 +11,9 @@ namespace netd::plugin {
 namespace {
 
 using nlohmann::json;
+
+// An engine calls a handful of methods for each container, at most a few milliseconds each.
+constexpr std::chrono::milliseconds quiet_below{500};
 
 constexpr const char* media_type = "application/vnd.docker.plugins.v1.2+json";
 
@@ -25,6 +29,10 @@ api::Response answer(const json& body) {
           .body = body.dump(-1, ' ', false, json::error_handler_t::replace)};
 }
 
+pid_t pid_of(const api::Request& request) {
+  return request.peer ? request.peer->pid : 0;
+}
+
 /// One method with its errors: Docker shows their text to the user.
 std::function<api::Response(const api::Call&)> wrap(const Method& method,
                                                     const api::Context& context) {
@@ -33,7 +41,9 @@ std::function<api::Response(const api::Call&)> wrap(const Method& method,
       const json body = body_of(call.request);
       return answer(method.handler({body, ""}, {call.request, context}));
     } catch (const std::exception& error) {
-      log::warn("refused an engine", {{"method", method.name}, {"why", error.what()}});
+      log::warn("refused an engine", {{"method", method.name},
+                                      {"pid", std::to_string(pid_of(call.request))},
+                                      {"why", error.what()}});
       return answer({{method.error_member, error.what()}});
     }
   };
@@ -57,7 +67,11 @@ std::vector<api::Route> plugin_routes(const api::Context& context) {
     methods.insert(methods.end(), more.begin(), more.end());
   std::vector<api::Route> routes;
   for (const Method& method : methods)
-    routes.push_back({"POST", std::string("/") + method.name, method.name, wrap(method, context)});
+    routes.push_back({.method = "POST",
+                      .pattern = std::string("/") + method.name,
+                      .operation = method.name,
+                      .handler = wrap(method, context),
+                      .quiet_below = quiet_below});
   return routes;
 }
 
