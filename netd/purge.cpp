@@ -5,6 +5,7 @@
 
 #include "netd/controller_state.h"
 #include "netd/engine_driver.h"
+#include "netd/failures.h"
 #include "netd/log.h"
 
 namespace netd {
@@ -41,33 +42,26 @@ void Controller::State::begin_again() {
 
 std::vector<std::string> Controller::purge() {
   State& state = *state_;
-  std::vector<std::string> failures;
-  const auto attempt = [&](const auto& act) {
-    try {
-      act();
-    } catch (const std::exception& error) {
-      failures.emplace_back(error.what());
-    }
-  };
+  Failures failures;
   // Sandboxes that live in another's namespace go before it.
   for (const bool shared : {true, false})
     for (const SandboxRecord* record : state.records.sandboxes())
       if (record->spec.shared_with.empty() != shared)
-        attempt([&] { state.remove_sandbox(*record); });
+        failures.attempt([&] { state.remove_sandbox(*record); });
   EngineDriver engine(state);
   for (const EndpointRecord* record : state.records.endpoints())
-    attempt([&] { engine.delete_endpoint(record->network_id, record->endpoint.id); });
+    failures.attempt([&] { engine.delete_endpoint(record->network_id, record->endpoint.id); });
   for (const NetworkRecord* record : state.records.networks())
-    attempt([&] { state.remove_network(*record); });
-  attempt([&] { state.claims.clear(); });
-  attempt([&] { remove_strays(state.kernel); });
-  attempt([&] { state.kernel.drain(); });
-  attempt([&] { state.kernel.remove_firewall(); });
-  attempt([&] { restore_host_settings(state.store, state.kernel); });
+    failures.attempt([&] { state.remove_network(*record); });
+  failures.attempt([&] { state.claims.clear(); });
+  failures.attempt([&] { remove_strays(state.kernel); });
+  failures.attempt([&] { state.kernel.drain(); });
+  failures.attempt([&] { state.kernel.remove_firewall(); });
+  failures.attempt([&] { restore_host_settings(state.store, state.kernel); });
   state.purged = true;
   std::error_code ignored;  // not empty: somebody else's files, or a failure that is told above
   std::filesystem::remove(state.config.run_dir + "/sandboxes", ignored);
-  return failures;
+  return failures.texts();
 }
 
 }  // namespace netd

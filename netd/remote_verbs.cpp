@@ -1,7 +1,6 @@
 #include "netd/remote_verbs.h"
 
-#include <algorithm>
-
+#include "netd/failures.h"
 #include "netd/log.h"
 
 namespace netd {
@@ -193,14 +192,7 @@ void RemoteVerbs::settle_in_background() {
 }
 
 std::vector<std::string> RemoteVerbs::purge() {
-  std::vector<std::string> failures;
-  const auto attempt = [&](const auto& act) {
-    try {
-      act();
-    } catch (const std::exception& error) {
-      failures.emplace_back(error.what());
-    }
-  };
+  Failures failures;
   const auto sandboxes = gate_.run([&] {
     std::vector<std::string> ids;
     for (const SandboxRecord* record : state().records.sandboxes())
@@ -208,7 +200,7 @@ std::vector<std::string> RemoteVerbs::purge() {
     return ids;
   });
   for (const std::string& id : sandboxes)
-    attempt([&] { remove_sandbox(id); });
+    failures.attempt([&] { remove_sandbox(id); });
   const auto networks = gate_.run([&] {
     std::vector<std::string> ids;
     for (const NetworkRecord* record : state().records.networks())
@@ -216,14 +208,13 @@ std::vector<std::string> RemoteVerbs::purge() {
     return ids;
   });
   for (const std::string& id : networks)
-    attempt([&] { remove_network(id); });
+    failures.attempt([&] { remove_network(id); });
   settle_all();
-  auto rest = gate_.run([&] {
+  failures.add(gate_.run([&] {
     drop_owed(state().store);
     return controller_.purge();
-  });
-  std::ranges::move(rest, std::back_inserter(failures));
-  return failures;
+  }));
+  return failures.texts();
 }
 
 }  // namespace netd
