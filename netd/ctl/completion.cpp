@@ -28,7 +28,8 @@ _netctl() {
   candidates=("${(@f)$(netctl __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
   compadd -- ${candidates:#}
 }
-compdef _netctl netctl
+# zsh runs a file of $fpath as the first call of its function: that TAB has to complete as well.
+if [[ $funcstack[1] == _netctl ]]; then _netctl; else compdef _netctl netctl; fi
 )";
 
 constexpr std::string_view fish_script =

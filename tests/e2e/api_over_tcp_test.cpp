@@ -10,6 +10,7 @@
 namespace e2e {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -67,8 +68,39 @@ TEST_F(ApiOverTcp, DockerAndNetctlComeInFromOutside) {
 
 TEST_F(ApiOverTcp, TheLogNamesALocalCallersProcessAndUser) {
   shell("netctl network create lab");
-  EXPECT_THAT(netd_log(), HasSubstr("path=/networks/create status=201 pid="));
-  EXPECT_THAT(netd_log(), HasSubstr(" uid=0"));
+  EXPECT_THAT(netd_log(), ContainsRegex("path=/networks/create status=201 pid=[1-9][0-9]* uid=0 "));
+}
+
+TEST_F(ApiOverTcp, NetctlReadsItsCertificatesWhereTheVariableSays) {
+  const std::string host = "NETD_HOST=tcp://192.0.2.1:2376 ";
+  const std::string alice = with_certificate("alice");
+  std::filesystem::rename(pki("ca.pem"), "/run/ca.pem");  // what NETD_CERT_PATH has are copies
+  EXPECT_EQ(
+      outside(alice + "netctl network create lab >/dev/null && " + alice + "netctl network rm lab"),
+      "lab\n");
+  EXPECT_THAT(netd_log(), ContainsRegex("path=/networks/create status=201 address=192.0.2.2:[0-9]+ "
+                                        "certificate=alice "));
+  EXPECT_THAT(netd_log(), ContainsRegex("path=/networks/lab status=204 address=192.0.2.2:[0-9]+ "
+                                        "certificate=alice "));
+  const auto lost = attempt_outside(host + "NETD_TLS_VERIFY=1 netctl network ls");
+  EXPECT_EQ(lost.status, 2);
+  EXPECT_THAT(lost.output, HasSubstr("--tlsverify needs ca.pem: give --tlscacert"));
+  const auto empty =
+      attempt_outside(host + "NETD_TLS_VERIFY=1 NETD_CERT_PATH=/run/none netctl network ls");
+  EXPECT_EQ(empty.status, 2);
+  EXPECT_THAT(empty.output, HasSubstr("CA certificate /run/none/ca.pem: No such file"));
+  const auto plain = attempt_outside(host + "netctl network ls");
+  EXPECT_EQ(plain.status, 1);
+  EXPECT_THAT(plain.output, HasSubstr("client sent an HTTP request to an HTTPS server"));
+}
+
+TEST_F(ApiOverTcp, NetctlTellsWhatToDoAboutCertificates) {
+  const std::string late = with_certificate("late");
+  const auto refused = attempt_outside(late + "netctl network ls");
+  EXPECT_EQ(refused.status, 3);
+  EXPECT_THAT(refused.output, HasSubstr("TLS: it does not accept our certificate"));
+  EXPECT_THAT(refused.output, HasSubstr("--tlscert and --tlskey"));
+  EXPECT_THAT(refused.output, Not(HasSubstr("systemctl start")));
 }
 
 TEST_F(ApiOverTcp, WhoHasNoGoodCertificateIsKeptOut) {
