@@ -17,7 +17,9 @@ using ipam::Family;
 using sandbox::Element;
 using sandbox::LinkIndex;
 
-constexpr std::array<std::string_view, 23> network_options{option_metric,
+constexpr std::array<std::string_view, 25> network_options{option_metric,
+                                                           option_accept_ra,
+                                                           option_detect_conflicts,
                                                            option_no_default_route,
                                                            option_routes,
                                                            option_vrf,
@@ -79,7 +81,7 @@ void check_pools(const Network& network, Family family) {
   const auto count = std::ranges::count_if(
       network.pools, [&](const Pool& pool) { return pool.subnet.family() == family; });
   if (count > 1) throw Refused("bridge driver doesn't support multiple subnets");
-  if (!enabled(network, family)) return;
+  if (!enabled(network, family) || network.leased) return;
   const Pool* pool = pool_of(network, family);
   if (!pool || pool->subnet.length == 0)
     throw std::invalid_argument(
@@ -209,7 +211,15 @@ void Bridge::check_options(const Network& network) const {
     address_option(network.options, key);
   check_route_options(network.options);
   vlan_of(network);
-  if (is_unmanaged(network)) check_unmanaged(network);
+  if (is_unmanaged(network)) {
+    check_unmanaged(network);
+  } else {
+    for (const auto key : {option_accept_ra, option_detect_conflicts})
+      if (bool_option(network.options, key, false))
+        throw std::invalid_argument(
+            fmt::format("{} is of networks on a LAN: macvlan, or a bridge with {}=true", key,
+                        option_unmanaged));
+  }
   check_interface_name("bridge name", link_name(network));
   // With room for a number.
   check_interface_name("interface prefix", interface_prefix(network) + "00");
@@ -257,8 +267,10 @@ bool Bridge::wants_gateway(const Network& network, Family family) const {
            bool_option(network.options, option_inhibit_ipv4, false));
 }
 
-std::optional<ipam::Address> Bridge::gateway(const Network& network, const Endpoint&,
+std::optional<ipam::Address> Bridge::gateway(const Network& network, const Endpoint& endpoint,
                                              Family family) const {
+  if (endpoint.learned && family == Family::v4)
+    return network.internal ? std::nullopt : endpoint.learned->gateway;
   const Pool* pool = pool_of(network, family);
   if (network.internal || !enabled(network, family) || !pool) return std::nullopt;
   const auto other =
@@ -352,7 +364,7 @@ sandbox::Plan Bridge::endpoint_plan(const Network& network, const Endpoint& endp
                              .hairpin = !endpoint.ports.empty(),
                              .vlan = network.adopted_link ? vlan_of(network) : std::uint16_t{0}});
   if (!sandbox.handed_over) {
-    add_interior(endpoint, sandbox, network.ipv6, plan);
+    add_interior(network, endpoint, sandbox, plan);
     add_routes(routes(network, endpoint), endpoint, sandbox, plan);
   }
   if (is_unmanaged(network)) return plan;

@@ -1,5 +1,8 @@
 #include "drivers/driver.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "drivers/options.h"
 #include "drivers/routes.h"
 
@@ -29,6 +32,7 @@ std::vector<StaticRoute> Driver::routes(const Network& network, const Endpoint& 
   for (StaticRoute& route : route_options(network.options))
     if ((route.destination.address.is_v4() ? endpoint.ipv4 : endpoint.ipv6).has_value())
       own.push_back(std::move(route));
+  if (endpoint.learned) std::ranges::copy(endpoint.learned->routes, std::back_inserter(own));
   return own;
 }
 

@@ -94,6 +94,12 @@ struct Joined {
   std::vector<StaticRoute> routes;
 };
 
+/// What a DHCP server said besides the address.
+struct Learned {
+  std::optional<ipam::Address> gateway;
+  std::vector<StaticRoute> routes;
+};
+
 /// An attachment of a sandbox to a network.
 struct Endpoint {
   std::string id;  // 64 hex digits
@@ -106,9 +112,10 @@ struct Endpoint {
   std::optional<ipam::Prefix> ipv4;
   std::optional<ipam::Prefix> ipv6;
   std::vector<ipam::Prefix> link_local;
-  Options options;               // --driver-opt
-  std::vector<Port> ports;       // published through this endpoint (it is the sandbox's gateway)
-  std::optional<Joined> joined;  // of remote drivers only
+  Options options;                 // --driver-opt
+  std::vector<Port> ports;         // published through this endpoint (it is the sandbox's gateway)
+  std::optional<Joined> joined;    // of remote drivers only
+  std::optional<Learned> learned;  // of networks whose addresses are leased
 };
 
 /// A container's network stack.

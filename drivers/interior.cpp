@@ -15,8 +15,14 @@ void add_routes(const std::vector<StaticRoute>& routes, const Endpoint& endpoint
                                      .type = route.type});
 }
 
-void add_interior(const Endpoint& endpoint, const Sandbox& sandbox, bool ipv6_link_local,
+void add_interior(const Network& network, const Endpoint& endpoint, const Sandbox& sandbox,
                   sandbox::Plan& plan) {
+  const bool accepts_ra = bool_option(network.options, option_accept_ra, false);
+  if (accepts_ra)
+    for (const char* key : {"accept_ra", "autoconf"})
+      plan.push_back(sandbox::SetSysctl{.netns = sandbox.netns,
+                                        .key = "net/ipv6/conf/" + endpoint.sandbox_link + "/" + key,
+                                        .value = "1"});
   for (const auto& address : {endpoint.ipv4, endpoint.ipv6})
     if (address)
       plan.push_back(sandbox::AddAddress{
@@ -28,7 +34,7 @@ void add_interior(const Endpoint& endpoint, const Sandbox& sandbox, bool ipv6_li
     plan.push_back(sandbox::SetSysctl{.netns = sandbox.netns, .key = key, .value = value});
   plan.push_back(sandbox::SetLink{.netns = sandbox.netns,
                                   .index = endpoint.sandbox_index,
-                                  .ipv6_link_local = ipv6_link_local,
+                                  .ipv6_link_local = network.ipv6 || endpoint.ipv6 || accepts_ra,
                                   .up = true});
 }
 

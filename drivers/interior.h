@@ -12,7 +12,7 @@ void add_routes(const std::vector<StaticRoute>& routes, const Endpoint& endpoint
 
 /// Appends the steps for the endpoint's addresses and sysctls, and last for its link to come up.
 /// Throws std::invalid_argument for a malformed sysctl option.
-void add_interior(const Endpoint& endpoint, const Sandbox& sandbox, bool ipv6_link_local,
+void add_interior(const Network& network, const Endpoint& endpoint, const Sandbox& sandbox,
                   sandbox::Plan& plan);
 
 }  // namespace drivers

@@ -50,10 +50,14 @@ inline constexpr std::string_view option_no_default_route = "io.netd.no_default_
 inline constexpr std::string_view option_routes = "io.netd.routes";
 inline constexpr std::string_view option_host_interface = "io.netd.host_interface_name";
 
-/// Of bridge networks.
+/// Of bridge networks; the unmanaged ones are somebody else's bridges.
 inline constexpr std::string_view option_vrf = "io.netd.vrf";
 inline constexpr std::string_view option_vlan = "io.netd.vlan";
 inline constexpr std::string_view option_unmanaged = "io.netd.unmanaged";
+
+/// Of networks whose containers are on a LAN: macvlan, ipvlan, unmanaged bridges.
+inline constexpr std::string_view option_accept_ra = "io.netd.accept_ra";
+inline constexpr std::string_view option_detect_conflicts = "io.netd.detect_conflicts";
 
 /// Of macvlan and ipvlan networks (docs/drivers/).
 inline constexpr std::string_view option_parent = "parent";

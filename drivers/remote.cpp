@@ -40,7 +40,7 @@ sandbox::Plan Remote::endpoint_plan(const Network& network, const Endpoint& endp
   if (endpoint.mac != ipam::Mac{})
     plan.push_back(sandbox::SetLink{
         .netns = sandbox.netns, .index = endpoint.sandbox_index, .mac = endpoint.mac});
-  add_interior(endpoint, sandbox, network.ipv6 || endpoint.ipv6, plan);
+  add_interior(network, endpoint, sandbox, plan);
   add_routes(routes(network, endpoint), endpoint, sandbox, plan);
   return plan;
 }

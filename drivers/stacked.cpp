@@ -130,6 +130,8 @@ void Stacked::check_options(const Network& network) const {
   check_interface_name("interface prefix", interface_prefix(network) + "00");
   int_option(network.options, option_mtu, 0, 0, 65535);
   check_route_options(network.options);
+  for (const auto key : {option_accept_ra, option_detect_conflicts})
+    bool_option(network.options, key, false);
   if (bool_option(network.options, option_host_access, false)) {
     if (parent.empty() || network.internal)
       throw std::invalid_argument(
@@ -143,9 +145,9 @@ std::vector<std::string> Stacked::check_network(const Network& network) const {
   check_options(network);
   check_pools(network);
   std::vector<std::string_view> known{
-      option_metric,     option_no_default_route, option_routes,      option_parent,
-      option_mtu,        option_interface_prefix, option_enable_ipv4, option_enable_ipv6,
-      option_host_access};
+      option_accept_ra,   option_detect_conflicts, option_metric,     option_no_default_route,
+      option_routes,      option_parent,           option_mtu,        option_interface_prefix,
+      option_enable_ipv4, option_enable_ipv6,      option_host_access};
   std::ranges::move(mode_options(), std::back_inserter(known));
   return warn_unknown(network.options, known, name());
 }
@@ -168,6 +170,7 @@ std::string Stacked::link_name(const Network& network) const {
 std::optional<ipam::Address> Stacked::gateway(const Network& network, const Endpoint& endpoint,
                                               Family family) const {
   if (network.internal) return std::nullopt;
+  if (endpoint.learned && family == Family::v4) return endpoint.learned->gateway;
   const Pool* pool = pool_with(network, family == Family::v4 ? endpoint.ipv4 : endpoint.ipv6);
   return pool ? pool->gateway : std::nullopt;
 }
@@ -213,7 +216,7 @@ sandbox::Plan Stacked::endpoint_plan(const Network& network, const Endpoint& end
     plan.push_back(sandbox::SetLink{
         .netns = sandbox.netns, .index = endpoint.sandbox_index, .alias = "netd:" + endpoint.id});
   if (!sandbox.handed_over) {
-    add_interior(endpoint, sandbox, network.ipv6, plan);
+    add_interior(network, endpoint, sandbox, plan);
     add_routes(routes(network, endpoint), endpoint, sandbox, plan);
   }
   if (network.parent->host_access) add_way_in(*network.parent->host_access, endpoint, plan);

@@ -25,6 +25,11 @@ namespace dns {
 class Listeners;
 }
 
+namespace netd::dhcp {
+class Client;
+struct Change;
+}  // namespace netd::dhcp
+
 namespace netd {
 
 class EngineDriver;
@@ -84,6 +89,11 @@ class Controller {
 
   /// Links of the host came, changed or went: networks on such a parent are made good.
   void links_changed(const std::vector<sandbox::LinkChange>& changes);
+
+  /// Who leases addresses for endpoints; before start(). It has to outlive this.
+  void use_leases(dhcp::Client& leases);
+  /// What became of an endpoint's lease.
+  void lease_changed(const std::string& endpoint_id, const dhcp::Change& change);
 
   CreatedNetwork create_network(const NetworkSpec& spec);
   /// By full id, name, or unique id prefix; throws not_found or invalid (ambiguous).

@@ -21,6 +21,7 @@ bool has_names(const NetworkRecord& network) {
 void check_configured(const NetworkRecord& network, const std::optional<ipam::Address>& address,
                       std::vector<std::string>& errors) {
   if (!address) return;
+  if (network.network.leased) return;  // the server is asked for it
   if (network.predefined) {
     errors.emplace_back("user-specified IP address is supported on user-defined networks only");
     return;
@@ -389,6 +390,7 @@ void Controller::State::release_endpoint(const EndpointRecord& record) {
     addresses.release(record.network_id, address->address);
   }
   if (!own.empty()) kernel.forget_flows(own, elements_of(record.progress.plan));
+  if (leases) leases->release(record.endpoint.id);  // none = fine
 }
 
 void Controller::State::detach(const SandboxRecord& sandbox, const EndpointRecord& endpoint) {

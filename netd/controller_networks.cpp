@@ -157,6 +157,10 @@ std::uint32_t Controller::State::find_vrf(const drivers::Network& network) const
   return facts->index;
 }
 
+bool is_own_ipam(std::string_view driver) {
+  return driver.empty() || driver == "default" || driver == "null" || driver == "dhcp";
+}
+
 bool Controller::State::is_stray(const std::string& alias) const {
   constexpr std::string_view mark = "netd:";
   return alias.starts_with(mark) && !records.network(alias.substr(mark.size()));
@@ -198,6 +202,7 @@ NetworkRecord Controller::State::describe_network(const NetworkSpec& spec, std::
   record.ipam_driver = spec.ipam_driver.empty() ? "default" : spec.ipam_driver;
   record.ipam_options = spec.ipam_options;
   record.labels = spec.labels;
+  network.leased = spec.ipam_driver == "dhcp" && !spec.config_only;
   return record;
 }
 
@@ -235,7 +240,10 @@ void Controller::State::check_network(const NetworkRecord& record) const {
 std::vector<std::string> Controller::State::open_pools(
     const NetworkSpec& spec, NetworkRecord& record,
     const std::function<bool(ipam::Family)>& wants_gateway) {
-  if (!driver_of(record).traits().allocates || record.ipam_driver == "null") return {};
+  if (record.network.leased) check_leased(driver_of(record), spec, record.network);
+  if (!driver_of(record).traits().allocates || record.ipam_driver == "null" ||
+      record.network.leased)
+    return {};
   const auto reserved = reserved_prefixes();
   record.network.pools =
       addresses.open({.network_id = record.network.id,
@@ -312,7 +320,7 @@ NetworkRecord Controller::State::begin_network(NetworkSpec& spec) {
 CreatedNetwork Controller::create_network(const NetworkSpec& given) {
   NetworkSpec spec = given;
   NetworkRecord record = state_->begin_network(spec);
-  const bool own_ipam = record.ipam_driver == "default" || record.ipam_driver == "null";
+  const bool own_ipam = is_own_ipam(record.ipam_driver);
   for (const std::string& plugin :
        {state_->drivers.find(record.network.driver) ? "" : record.network.driver,
         own_ipam ? "" : record.ipam_driver})

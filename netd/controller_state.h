@@ -13,6 +13,7 @@
 #include "netd/addresses.h"
 #include "netd/config.h"
 #include "netd/controller.h"
+#include "netd/dhcp/client.h"
 #include "netd/engine_claims.h"
 #include "netd/error.h"
 #include "netd/events.h"
@@ -70,6 +71,7 @@ struct Controller::State {
   std::int64_t next_order = 1;
   /// Sandboxes that a verb is at work on while it asks plugins: id -> "is being connected".
   std::map<std::string, std::string> busy;
+  dhcp::Client* leases = nullptr;  // null: none can be had (tests)
   bool purged = false;  // nothing is there: the firewall and the built-in networks come first
 
   // --- identities (controller.cpp)
@@ -194,6 +196,13 @@ struct Controller::State {
   /// The name of the network with that subnet.
   std::string owner_of(const ipam::Prefix& subnet) const;
 
+  // --- leases (lan_leases.cpp)
+  dhcp::Client::Request lease_request(const EndpointRecord& record) const;
+  /// Boot: those on record are renewed from now on.
+  void keep_leases();
+  /// The sandbox as it is now that one of its endpoints has another address, or none.
+  void move_endpoint(const EndpointRecord& changed);
+
   // --- sandboxes (controller_sandboxes.cpp)
   std::vector<Attachment> attachments_of(const SandboxSpec& spec) const;
   /// Checks, and makes the sandbox itself: its DNS listener opens in its namespace before networks
@@ -232,6 +241,18 @@ struct Controller::State {
                      const std::string& container = "");
   void publish_event(const char* action, const SandboxRecord& sandbox);
 };
+
+/// netd's own IPAM drivers, default when none is named; all others are plugins.
+bool is_own_ipam(std::string_view driver);
+
+/// Refuses what a network whose addresses a DHCP server gives out can't have. Throws
+/// std::invalid_argument.
+void check_leased(const drivers::Driver& driver, const NetworkSpec& spec,
+                  const drivers::Network& network);
+/// The endpoint's address and routes become the lease's; without a lease there are none.
+void follow_lease(EndpointRecord& record);
+/// Whether addresses are probed for before they are used.
+bool detects_conflicts(const drivers::Network& network);
 
 /// Throws Error(internal) that lists what could not be undone, when anything could not.
 void throw_failures(const std::string& object, const std::vector<std::string>& failures);

@@ -161,6 +161,7 @@ class Daemon {
   Events events_;
   std::shared_ptr<void> event_log_;
   Controller controller_;
+  dhcp::Client leases_;
   plugin::Plugins plugins_;
   Workers workers_;
   RemoteVerbs verbs_;
@@ -180,6 +181,10 @@ Daemon::Daemon(const Config& config)
       store_(config.state_dir + "/netd.db"),
       drivers_(bridge_settings(config)),
       controller_(config_, store_, kernel_, drivers_, dns_, events_),
+      leases_(control_.get_executor(),
+              [this](const std::string& endpoint_id, const dhcp::Change& change) {
+                controller_.lease_changed(endpoint_id, change);
+              }),
       plugins_(plugin_directories(config), {.call = std::chrono::seconds(config.plugin_timeout)}),
       verbs_(controller_, plugins_, ControlGate([this](std::function<void()> act) {
                asio::post(control_, std::move(act));
@@ -227,6 +232,7 @@ void Daemon::ask_for_missing_names() {
 void Daemon::start_controller() {
   const std::string identity = sandbox::boot_id() + ":" + std::to_string(sandbox::netns_cookie());
   std::packaged_task<std::vector<std::string>()> start([&] {
+    controller_.use_leases(leases_);
     auto problems = controller_.start(identity);
     ask_for_missing_names();
     return problems;

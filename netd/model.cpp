@@ -24,9 +24,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Port, protocol, container_port, 
                                                 host_port)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(StaticRoute, destination, next_hop, metric, type)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Joined, source_link, gateway4, gateway6, routes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Learned, gateway, routes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Endpoint, id, host_link, sandbox_link, host_index,
                                                 sandbox_index, host_mac, mac, ipv4, ipv6,
-                                                link_local, options, ports, joined)
+                                                link_local, options, ports, joined, learned)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Sandbox, id, netns)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PortBinding, protocol, container_port, host_address,
                                                 host_port_first, host_port_last)
@@ -77,7 +78,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NetworkRecord, network, created_
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EngineEndpoint, process, sandbox_key, netns_source,
                                                 ports, external, container_id, container_name)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EndpointRecord, endpoint, network_id, sandbox_id,
-                                                engine, spec, dns_names, order, remote, progress)
+                                                engine, spec, dns_names, order, remote, lease,
+                                                progress)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SandboxRecord, sandbox, spec, created_nano,
                                                 netns_source, owns_stack, dns_port, ports, progress)
 

@@ -12,6 +12,7 @@
 #include "drivers/driver.h"
 #include "drivers/port_mapping.h"
 #include "ipam/address.h"
+#include "netd/dhcp/lease.h"
 #include "sandbox/plan.h"
 #include "sandbox/process.h"
 
@@ -146,6 +147,7 @@ struct EndpointRecord {
   std::vector<std::string> dns_names;  // name, aliases, short id, hostname
   std::int64_t order = 0;              // of joining, within netd
   RemoteEndpoint remote;
+  std::optional<dhcp::Lease> lease;  // where a DHCP server of the LAN gives out the addresses
   Progress progress;
 };
 

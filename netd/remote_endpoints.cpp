@@ -36,13 +36,6 @@ void check_link(const std::string& about, const std::optional<sandbox::LinkFacts
 
 }  // namespace
 
-/// What is known of an endpoint while its plugins are asked.
-struct RemoteVerbs::Asked {
-  EndpointRecord endpoint;
-  NetworkRecord network;
-  SandboxRecord sandbox;
-};
-
 std::vector<std::string> RemoteVerbs::begin_attach(const std::string& sandbox_id,
                                                    const Attachments& attachments) {
   const SandboxRecord& sandbox = controller_.sandbox_by_id(sandbox_id);
@@ -144,6 +137,10 @@ std::string RemoteVerbs::ask_for(const std::string& endpoint_id) {
                  *state().records.sandbox(endpoint.sandbox_id)};
   });
   if (asked.network.remote.ipam) request_addresses(asked);
+  if (asked.network.network.leased)
+    take_lease(asked);
+  else if (detects_conflicts(asked.network.network))
+    avoid_conflicts(asked);
   if (!asked.network.remote.driver) return "";
   plugins_.activate(asked.network.network.driver);
   create_endpoint(asked);

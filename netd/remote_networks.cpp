@@ -11,10 +11,6 @@ namespace {
 
 constexpr int most_offers = 16;  // of subnets that overlap the host's own
 
-bool is_own_ipam(const std::string& driver) {
-  return driver == "default" || driver == "null";
-}
-
 void require(bool implemented, const std::string& plugin, std::string_view interface) {
   if (!implemented)
     throw Error(ErrorKind::not_found,

@@ -9,10 +9,9 @@ namespace {
 void add_plugins(const NetworkRecord& network, RemoteVerbs::PluginNames& plugins) {
   if (network.remote.driver) plugins.insert(network.network.driver);
   if (network.remote.ipam) plugins.insert(network.ipam_driver);
-}
-
-bool is_own_ipam(const std::string& driver) {
-  return driver.empty() || driver == "default" || driver == "null";
+  // The LAN takes its time to answer, too.
+  if (network.network.leased || detects_conflicts(network.network))
+    plugins.insert("LAN of " + network.network.name);
 }
 
 }  // namespace

@@ -89,6 +89,10 @@ class RemoteVerbs {
   void request_addresses(Asked& asked);
   void request_address(Asked& asked, ipam::Family family);
   void create_endpoint(Asked& asked);
+  // … of the LAN (remote_leases.cpp)
+  void take_lease(Asked& asked);
+  void avoid_conflicts(Asked& asked);
+  std::optional<ipam::Mac> probe(const Asked& asked, const ipam::Address& address);
   std::string join_endpoint(Asked& asked);
   void finish_attach(const std::string& sandbox_id, const std::vector<std::string>& endpoint_ids,
                      const std::map<std::string, std::string>& prefixes);
@@ -132,6 +136,13 @@ class RemoteVerbs {
   Workers& workers_;
   std::set<std::string> settling_;  // owed by objects that a verb is at; control thread
   bool settling_all_ = false;       // control thread
+};
+
+/// What is known of an endpoint while its plugins are asked.
+struct RemoteVerbs::Asked {
+  EndpointRecord endpoint;
+  NetworkRecord network;
+  SandboxRecord sandbox;
 };
 
 class RemoteVerbs::Busy {

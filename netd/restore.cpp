@@ -320,6 +320,7 @@ std::vector<std::string> Restore::run() {
     }
   }
   if (!same_host) state_.store.txn({}, {{identity_key, host_identity_}}, Durability::power);
+  state_.keep_leases();
   state_.make_builtin_networks(problems_);
   engine.sweep();
   return std::move(problems_);
