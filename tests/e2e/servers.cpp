@@ -46,9 +46,9 @@ int in_namespace(const std::string& netns, const std::function<int()>& make) {
   return result;
 }
 
-int listening_socket(const std::string& netns, int type, std::uint16_t port) {
+int listening_socket(const std::string& netns, int type, std::uint16_t port, int protocol = 0) {
   return in_namespace(netns, [&] {
-    const int fd = check(socket(AF_INET6, type | SOCK_CLOEXEC, 0), "socket");
+    const int fd = check(socket(AF_INET6, type | SOCK_CLOEXEC, protocol), "socket");
     const int off = 0, on = 1;
     check(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off), "setsockopt");
     check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "setsockopt");
@@ -81,6 +81,21 @@ void answer_http(int listener, const std::string& body) {
                             "\r\nConnection: close\r\n\r\n" + body;
   (void)!send(connection, reply.data(), reply.size(), MSG_NOSIGNAL);
   close(connection);
+}
+
+/// Answers the first message of one SCTP association.
+void answer_association(int listener, const std::string& prefix) {
+  const int association = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  if (association < 0) return;
+  std::array<char, 4096> buffer{};
+  if (readable(association, 2000)) {
+    const ssize_t count = read(association, buffer.data(), buffer.size());
+    if (count > 0) {
+      const std::string text = prefix + std::string(buffer.data(), static_cast<std::size_t>(count));
+      (void)!send(association, text.data(), text.size(), MSG_NOSIGNAL);
+    }
+  }
+  close(association);
 }
 
 /// Answers one datagram with what `reply` makes of it.
@@ -174,6 +189,12 @@ EchoServer::EchoServer(const std::string& netns, std::uint16_t port, const std::
   });
 }
 
+SctpEchoServer::SctpEchoServer(const std::string& netns, std::uint16_t port,
+                               const std::string& prefix) {
+  start(listening_socket(netns, SOCK_STREAM, port, IPPROTO_SCTP),
+        [prefix](int socket) { answer_association(socket, prefix); });
+}
+
 NameServer::NameServer(const std::string& netns, const std::string& name,
                        const std::string& address) {
   in_addr value{};
@@ -184,11 +205,18 @@ NameServer::NameServer(const std::string& netns, const std::string& name,
   });
 }
 
-std::optional<std::string> ask(const std::string& netns, const std::string& address,
-                               std::uint16_t port, const std::string& text) {
+namespace {
+
+/// Sends one message over a socket of this type and protocol; the answer, if there is one.
+std::optional<std::string> ask_over(int type, int protocol, const std::string& netns,
+                                    const std::string& address, std::uint16_t port,
+                                    const std::string& text) {
   const bool v6 = address.find(':') != std::string::npos;
   const int fd = in_namespace(netns, [&] {
-    const int made = check(socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+    const int made =
+        check(socket(v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, protocol), "socket");
+    const timeval limit{.tv_sec = 2, .tv_usec = 0};  // of an SCTP connect
+    check(setsockopt(made, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), "setsockopt");
     sockaddr_in v4_peer{};
     v4_peer.sin_family = AF_INET;
     v4_peer.sin_port = htons(port);
@@ -214,6 +242,18 @@ std::optional<std::string> ask(const std::string& netns, const std::string& addr
   close(fd);
   if (count < 0) return std::nullopt;
   return std::string(buffer.data(), static_cast<std::size_t>(count));
+}
+
+}  // namespace
+
+std::optional<std::string> ask(const std::string& netns, const std::string& address,
+                               std::uint16_t port, const std::string& text) {
+  return ask_over(SOCK_DGRAM, 0, netns, address, port, text);
+}
+
+std::optional<std::string> ask_sctp(const std::string& netns, const std::string& address,
+                                    std::uint16_t port, const std::string& text) {
+  return ask_over(SOCK_STREAM, IPPROTO_SCTP, netns, address, port, text);
 }
 
 }  // namespace e2e

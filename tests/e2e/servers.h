@@ -42,6 +42,13 @@ class EchoServer : public Server {
   EchoServer(const std::string& netns, std::uint16_t port, const std::string& prefix);
 };
 
+/// Answers the first message of every SCTP association (RFC 9260) with `prefix` and the message.
+/// Throws where the kernel has no SCTP.
+class SctpEchoServer : public Server {
+ public:
+  SctpEchoServer(const std::string& netns, std::uint16_t port, const std::string& prefix);
+};
+
 /// An upstream DNS server at port 53: `name` (lower case) has the IPv4 address `address`, all else
 /// is NXDOMAIN.
 class NameServer : public Server {
@@ -52,5 +59,8 @@ class NameServer : public Server {
 /// Sends one datagram from `netns`; the answer, or nothing after two seconds.
 std::optional<std::string> ask(const std::string& netns, const std::string& address,
                                std::uint16_t port, const std::string& text);
+/// The same in one SCTP association.
+std::optional<std::string> ask_sctp(const std::string& netns, const std::string& address,
+                                    std::uint16_t port, const std::string& text);
 
 }  // namespace e2e

@@ -11,6 +11,7 @@
 
 #include "tests/sandbox/example_plans.h"
 #include "tests/support/namespace_test.h"
+#include "tests/support/needs.h"
 
 namespace sandbox {
 namespace {
@@ -31,8 +32,8 @@ sockaddr_in localhost(std::uint16_t port) {
 }
 
 /// Another program that listens at 127.0.0.1.
-Fd other_program(std::uint16_t port, int type = SOCK_STREAM) {
-  Fd fd(socket(AF_INET, type | SOCK_CLOEXEC, 0));
+Fd other_program(std::uint16_t port, int type = SOCK_STREAM, int protocol = 0) {
+  Fd fd(socket(AF_INET, type | SOCK_CLOEXEC, protocol));
   const sockaddr_in where = localhost(port);
   EXPECT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where), 0);
   EXPECT_TRUE(type != SOCK_STREAM || listen(fd.get(), 1) == 0);
@@ -205,6 +206,29 @@ TEST_F(Ports, OfSctpAreHeldWithOrWithoutTheKernel) {
   const Reservation reservation = ports_.reserve(Protocol::sctp, {any4}, 80, 80);
   expect_unavailable(Protocol::sctp, {any4}, 80, 80,
                      "Bind for 0.0.0.0:80 failed: port is already allocated");
+}
+
+class SctpPorts : public Ports {};
+
+TEST_F(SctpPorts, OfOtherProgramsAreRefused) {
+  if (lacks(tests::Feature::sctp)) return;
+  const Fd program = other_program(3868, SOCK_STREAM, IPPROTO_SCTP);
+  expect_unavailable(Protocol::sctp, {any4}, 3868, 3868,
+                     "failed to bind host port for 0.0.0.0:3868/sctp: address already in use");
+}
+
+TEST_F(SctpPorts, AreHeldAgainstOtherPrograms) {
+  if (lacks(tests::Feature::sctp)) return;
+  Reservation reservation = ports_.reserve(Protocol::sctp, {any4, any6}, 3868, 3868);
+  const Fd program(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP));
+  const sockaddr_in where = localhost(3868);
+  const auto bind_program = [&] {
+    return bind(program.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where);
+  };
+  EXPECT_NE(bind_program(), 0);
+  EXPECT_EQ(errno, EADDRINUSE);
+  reservation = Reservation();
+  EXPECT_EQ(bind_program(), 0);
 }
 
 TEST(PortRanges, AreParsed) {

@@ -1,0 +1,23 @@
+#include "tests/support/needs.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace tests {
+namespace {
+
+class Needs : public ::testing::TestWithParam<Feature> {};
+
+// The promise that everything else rests on: what is skipped here runs there.
+TEST_P(Needs, TheSecondKernelHasIt) {
+  if (lacks(GetParam())) return;
+  EXPECT_TRUE(has(GetParam()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Features, Needs,
+                         testing::Values(Feature::bridge_vlans, Feature::dummy, Feature::ipvlan,
+                                         Feature::sctp, Feature::vlan, Feature::vrf));
+
+}  // namespace
+}  // namespace tests
