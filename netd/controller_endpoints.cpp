@@ -204,7 +204,7 @@ EndpointRecord Controller::State::prepare(const NetworkRecord& network,
           [this, id = network.network.id, ip = address->address] { addresses.release(id, ip); });
     return address;
   };
-  if (network.remote.ipam) return record;
+  if (network.remote.ipam || network.network.leased) return record;
   endpoint.ipv4 = allocate(Family::v4, spec.ipv4);
   endpoint.ipv6 = allocate(Family::v6, spec.ipv6);
   return record;

@@ -195,6 +195,10 @@ NetworkRecord Controller::State::describe_network(const NetworkSpec& spec, std::
   network.ipv6 =
       spec.ipv6.value_or(drivers::bool_option(network.options, drivers::option_enable_ipv6, false));
   network.internal = spec.internal;
+  if (const drivers::Driver* driver = drivers.find(network.driver);
+      driver && driver->traits().on_parent &&
+      drivers::text_option(network.options, drivers::option_parent, "").empty())
+    network.internal = true;  // its parent leads nowhere
   record.created_nano = now_nano();
   record.attachable = spec.attachable;
   record.config_only = spec.config_only;
@@ -260,9 +264,6 @@ std::vector<std::string> Controller::State::open_pools(
 
 std::vector<std::string> Controller::State::finish_network(NetworkRecord& record) {
   const drivers::Driver& driver = driver_of(record);
-  if (driver.traits().on_parent &&
-      drivers::text_option(record.network.options, drivers::option_parent, "").empty())
-    record.network.internal = true;
   std::vector<std::string> warnings = driver.check_network(record.network);
   choose_link(*this, driver, record.network, warnings);
   record.progress.plan = driver.network_plan(record.network);

@@ -80,9 +80,14 @@ void Controller::State::move_endpoint(const EndpointRecord& changed) {
       endpoints.push_back(record->endpoint.id == changed.endpoint.id ? changed : *record);
   replan(sandbox, endpoints);
   Work work(store, kernel, records);
-  put_changes(work, sandbox, endpoints);
+  // The same routes, but on an address that they may go away with.
+  work.change(sandbox);
+  for (EndpointRecord& record : endpoints)
+    if (record.endpoint.id == changed.endpoint.id ||
+        record.progress.plan != records.endpoint(record.endpoint.id)->progress.plan)
+      work.change(std::move(record));
   names.withdraw(before);
-  if (!work.is_empty()) work.commit(Durability::process);
+  work.commit(Durability::process);
   names.publish(*records.endpoint(changed.endpoint.id));
   announce(*records.endpoint(changed.endpoint.id));
   refresh_sandbox(*records.sandbox(sandbox.sandbox.id));
