@@ -43,7 +43,7 @@ class Compose : public Engine {
     std::ofstream("/run/docker-compose.yml") << services << networks;
   }
   static std::string compose(const std::string& arguments) {
-    return shell("cd /run && docker-compose -f docker-compose.yml -p lab " + arguments);
+    return shell("docker-compose -f /run/docker-compose.yml -p lab " + arguments);
   }
   static void expect_services_reach_each_other() {
     EXPECT_TRUE(is_published("web"));

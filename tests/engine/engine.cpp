@@ -20,6 +20,7 @@ using std::chrono::steady_clock;
 constexpr const char* log_path = "/run/dockerd.log";
 constexpr const char* pid_path = "/run/docker.pid";
 constexpr const char* init_path = "/run/engine-init.pid";
+constexpr const char* clients_path = "/run/engine-clients";
 
 std::string first_line(const std::string& path) {
   std::ifstream file(path);
@@ -43,6 +44,36 @@ std::vector<std::string> in_namespace_of_init(std::vector<std::string> command) 
   return command;
 }
 
+/// Another engine than the machine's: the root directory of a system that has one, or "".
+std::string engine_root() {
+  const char* root = getenv("NETD_TEST_ENGINE_ROOT");
+  return root ? root : "";
+}
+
+/// Shell commands that make that directory the root of the engine's mount namespace. Of the
+/// machine's files the engine sees /run, the image data, devices and control groups.
+std::string enter_root(const std::string& root, const std::string& data_root) {
+  return "set -e; mount --bind " + root + " " + root + "; cd " + root +
+         "; mount --rbind /run run; mount -t sysfs sysfs sys;"
+         "mount --rbind /sys/fs/cgroup sys/fs/cgroup; mount --rbind /dev dev;"
+         "mount -t proc proc proc; mount -t tmpfs tmpfs tmp; mkdir ." +
+         data_root + "; mount --bind " + data_root + " ." + data_root +
+         "; touch etc/resolv.conf; mount --bind /run/resolv.conf etc/resolv.conf;"
+         "pivot_root . .; umount -l .; cd /; set +e;";
+}
+
+/// Programs of the same names for the test, which run the ones in there.
+void write_clients() {
+  const std::string enter =
+      std::string("exec nsenter --target \"$(cat ") + init_path + ")\" --mount -- /usr/bin/";
+  std::filesystem::create_directories(clients_path);
+  for (const std::string name : {"docker", "docker-compose"}) {
+    const std::string path = std::string(clients_path) + "/" + name;
+    std::ofstream(path) << "#!/bin/sh\n" << enter << name << " \"$@\"\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  }
+}
+
 std::string cgroup_parent() {
   return "/netd-engine-test-" + std::to_string(getpid());
 }
@@ -50,10 +81,15 @@ std::string cgroup_parent() {
 }  // namespace
 
 void Engine::SetUp() {
-  if (attempt("command -v dockerd").status != 0) GTEST_SKIP() << "no dockerd (docker.io)";
+  const std::string root = engine_root();
+  if (root.empty() && attempt("command -v dockerd").status != 0)
+    GTEST_SKIP() << "no dockerd (docker.io)";
+  if (!root.empty() && attempt("chroot " + root + " dockerd --version").status != 0)
+    GTEST_SKIP() << "no dockerd in NETD_TEST_ENGINE_ROOT=" << root;
   EndToEnd::SetUp();
-  // Debian's client before a newer one, which has other rules.
-  setenv("PATH", (std::string(NETD_PROGRAMS) + ":/usr/bin:" + getenv("PATH")).c_str(), 1);
+  // The engine's own client, or Debian's, before a newer one, which has other rules.
+  const std::string clients = root.empty() ? "" : std::string(clients_path) + ":";
+  setenv("PATH", (NETD_PROGRAMS ":" + clients + "/usr/bin:" + getenv("PATH")).c_str(), 1);
   std::string data_root = "/tmp/netd-engine-XXXXXX";
   ASSERT_NE(mkdtemp(data_root.data()), nullptr);
   data_root_ = data_root;
@@ -85,12 +121,15 @@ std::vector<std::string> Engine::netd_flags() const {
 /// Its init reaps what loses its parent. The engine writes into /etc/docker: not into the
 /// machine's.
 void Engine::make_namespace() {
+  const std::string root = engine_root();
+  if (!root.empty()) write_clients();
   shell(std::string("rm -f /run/engine-up; mkfifo /run/engine-up"));
   namespace_ = std::make_unique<e2e::Process>(
       std::vector<std::string>{
           "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
-          "mkdir -p /etc/docker; mount -t tmpfs tmpfs /etc/docker; echo up >/run/engine-up;"
-          "sleep infinity & wait"},
+          (root.empty() ? "" : enter_root(root, data_root_)) +
+              "mkdir -p /etc/docker; mount -t tmpfs tmpfs /etc/docker; echo up >/run/engine-up;"
+              "sleep infinity & wait"},
       std::vector<std::string>{}, log_path);
   ASSERT_EQ(attempt("timeout 10 cat /run/engine-up").output, "up\n");
   const std::string unshare = std::to_string(namespace_->pid());

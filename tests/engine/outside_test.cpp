@@ -42,7 +42,7 @@ TEST_F(Outside, IsReachedThroughDockersForwardPolicy) {
 TEST_F(Outside, DockersBridgeIsAnotherNetwork) {
   make_containers();
   const std::string ours = container_address("ours", "shop");
-  const std::string theirs = docker("inspect --format {{.NetworkSettings.IPAddress}} theirs");
+  const std::string theirs = container_address("theirs", "bridge");
   for (const auto& [from, to] : {std::pair("ours", theirs), std::pair("theirs", ours)}) {
     const Result result = attempt("docker exec " + std::string(from) + " " +
                                   fetch_with_busybox("http://" + to + "/"));
