@@ -98,6 +98,9 @@ struct Controller::State {
       const std::vector<const EndpointRecord*>& endpoints) const;
   const EndpointRecord* gateway_of(const std::vector<const EndpointRecord*>& endpoints,
                                    ipam::Family family) const;
+  /// Writes into each of a sandbox's endpoints which of its published ports it carries.
+  void spread_ports(const std::vector<drivers::Port>& ports,
+                    std::vector<EndpointRecord>& endpoints) const;
   /// Writes into the records what follows from each other: which endpoint carries which ports, the
   /// default routes, and all plans.
   void replan(SandboxRecord& sandbox, std::vector<EndpointRecord>& endpoints) const;

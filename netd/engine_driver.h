@@ -66,6 +66,9 @@ struct EngineJoinSpec {
   std::optional<sandbox::ProcessIdentity> process;
 };
 
+/// Stands for the namespace of a container where the engine does not say it.
+inline constexpr const char* unknown_sandbox = "unknown";
+
 /// What Join answers.
 struct JoinedLink {
   std::string name;    // in the engine's namespace
@@ -138,11 +141,26 @@ class EngineDriver {
   void settle_in(const EngineJoinSpec& spec, EndpointRecord& record) const;
   /// What an endpoint is in the kernel, as its record says.
   sandbox::Plan plan_of(const EndpointRecord& record) const;
-  void serve_ports(const EndpointRecord& record);
-  /// Carries out what a changed record means for the kernel.
-  void change(EndpointRecord record);
+  /// Carries out what changed records mean for the kernel, all or nothing.
+  void change(std::vector<EndpointRecord> records);
   void drop(const EndpointRecord& record);
+
+  // --- published ports (engine_ports.cpp)
+  /// A container's ports belong to all its endpoints that the engine made gateways: the one for
+  /// IPv4 need not be the one for IPv6, and of a gateway that moves the engine only tells the
+  /// half that changed.
+  struct SharedPorts {
+    std::string holder;  // in PublishedPorts: the container's namespace
+    std::vector<EndpointRecord> others;
+  };
+  SharedPorts ports_shared_with(const EndpointRecord& record) const;
   void publish_ports(EndpointRecord record);
+  /// An endpoint is no gateway any more: the others carry its ports.
+  void leave_ports(SharedPorts shared);
+  /// The endpoints carry these ports between them.
+  void carry_ports(const std::vector<drivers::Port>& ports, std::vector<EndpointRecord> endpoints);
+  /// The relay follows the container's gateways.
+  void serve_ports(const EndpointRecord& record);
 
   Controller::State& state_;
 };

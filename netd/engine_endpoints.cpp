@@ -121,24 +121,31 @@ sandbox::Plan EngineDriver::plan_of(const EndpointRecord& record) const {
   return plan;
 }
 
-void EngineDriver::change(EndpointRecord record) {
-  const sandbox::Plan& made = state_.records.endpoint(record.endpoint.id)->progress.plan;
-  const std::vector<sandbox::Element> before = Controller::State::elements_of(made);
-  // The link dies with the container, before the engine gets to say so: nothing is left to set.
-  const std::string& host_link = record.endpoint.host_link;
-  const bool is_dead =
-      !made.empty() && !host_link.empty() && !state_.kernel.find_link("", host_link);
-  record.progress.plan = is_dead ? sandbox::Plan{} : plan_of(record);
-  const std::vector<sandbox::Element> after = Controller::State::elements_of(record.progress.plan);
-  const std::string id = record.endpoint.id;
+void EngineDriver::change(std::vector<EndpointRecord> records) {
+  if (records.empty()) return;
+  std::vector<sandbox::Element> before, after;
+  const auto add_elements = [](std::vector<sandbox::Element>& to, const sandbox::Plan& plan) {
+    std::ranges::move(Controller::State::elements_of(plan), std::back_inserter(to));
+  };
+  const std::string id = records.back().endpoint.id;
   Work work(state_.store, state_.kernel, state_.records);
-  work.change(std::move(record));
+  for (EndpointRecord& record : records) {
+    const sandbox::Plan& made = state_.records.endpoint(record.endpoint.id)->progress.plan;
+    // The link dies with the container, before the engine gets to say so: nothing is left to set.
+    const std::string& host_link = record.endpoint.host_link;
+    const bool is_dead =
+        !made.empty() && !host_link.empty() && !state_.kernel.find_link("", host_link);
+    record.progress.plan = is_dead ? sandbox::Plan{} : plan_of(record);
+    add_elements(before, made);
+    add_elements(after, record.progress.plan);
+    work.change({std::move(record)});
+  }
   throw_failures("endpoint " + log::short_id(id), work.commit(Durability::process));
   state_.forget_changed_ports(before, after);
 }
 
 void EngineDriver::settle_in(const EngineJoinSpec& spec, EndpointRecord& record) const {
-  record.engine->sandbox_key = spec.sandbox_key.empty() ? "unknown" : spec.sandbox_key;
+  record.engine->sandbox_key = spec.sandbox_key.empty() ? unknown_sandbox : spec.sandbox_key;
   if (spec.ports) record.engine->ports = *spec.ports;
   if (!spec.process) return;
   const std::string its_own = fmt::format("/proc/{}/ns/net", spec.process->pid);
@@ -156,9 +163,9 @@ JoinedLink EngineDriver::join(const EngineJoinSpec& spec) {
     for (const sandbox::Step& step : of.progress.plan)
       if (std::holds_alternative<sandbox::AdmitForwarding>(step)) state_.kernel.apply(step);
     EndpointRecord record = found;
-    if (!record.progress.plan.empty()) change(record);  // what an earlier join has left
+    if (!record.progress.plan.empty()) change({record});  // what an earlier join has left
     settle_in(spec, record);
-    change(std::move(record));
+    change({std::move(record)});
     const EndpointRecord& joined = endpoint(spec.network_id, spec.id);
     state_.announce(joined);
     state_.names.publish(joined);
@@ -177,50 +184,12 @@ JoinedLink EngineDriver::join(const EngineJoinSpec& spec) {
   return link;
 }
 
-void EngineDriver::publish_ports(EndpointRecord record) {
-  record.engine->external = true;
-  std::vector<EndpointRecord> alone{record};
-  std::vector<PublishedPorts::Held> held =
-      state_.reserve_ports(record.engine->ports, alone, record.endpoint.ports);
-  change(record);
-  state_.ports.keep(record.endpoint.id, std::move(held));
-  serve_ports(record);
-}
-
-void EngineDriver::serve_ports(const EndpointRecord& record) {
-  const auto address = [](const std::optional<ipam::Prefix>& own) {
-    return own ? std::optional(own->address) : std::nullopt;
-  };
-  state_.ports.serve(record.endpoint.id, address(record.endpoint.ipv4),
-                     address(record.endpoint.ipv6));
-}
-
-void EngineDriver::program(const std::string& network_id, const std::string& id,
-                           const std::optional<std::vector<drivers::PortBinding>>& ports) {
-  EndpointRecord record = endpoint(network_id, id);
-  if (record.engine->external) return;
-  if (record.engine->sandbox_key.empty())
-    throw Error(ErrorKind::conflict, fmt::format("endpoint {} has not joined a sandbox", id));
-  if (ports) record.engine->ports = *ports;
-  publish_ports(std::move(record));
-}
-
-void EngineDriver::revoke(const std::string& network_id, const std::string& id) {
-  const EndpointRecord* found = state_.records.endpoint(id);
-  if (!found || !found->engine || !found->engine->external || found->network_id != network_id)
-    return;
-  EndpointRecord record = *found;
-  record.engine->external = false;
-  record.endpoint.ports.clear();
-  change(std::move(record));
-  state_.ports.release(id);
-}
-
 void EngineDriver::leave(const std::string& network_id, const std::string& id) {
   const EndpointRecord* found = state_.records.endpoint(id);
   if (!found || !found->engine || found->engine->sandbox_key.empty() ||
       found->network_id != network_id)
     return;
+  const SharedPorts shared = ports_shared_with(*found);
   EndpointRecord record = *found;
   record.engine->external = false;
   record.engine->sandbox_key.clear();
@@ -234,9 +203,9 @@ void EngineDriver::leave(const std::string& network_id, const std::string& id) {
   if (record.endpoint.host_link.empty()) {
     state_.write(record);
   } else {
-    change(record);
+    change({record});
   }
-  state_.ports.release(id);
+  leave_ports(shared);
   state_.kernel.forget_flows(addresses_of(record.endpoint), elements);
   state_.publish_event("disconnect", network(network_id), record.engine->container_id);
 }

@@ -30,8 +30,8 @@ void EngineDriver::restore_endpoint(EndpointRecord record, std::vector<std::stri
   if (again.size() != record.endpoint.ports.size()) record.endpoint.ports = std::move(again);
   const sandbox::Plan plan = plan_of(record);
   if (plan != record.progress.plan && links_of(plan) == links_of(record.progress.plan))
-    change(record);
-  state_.ports.keep(record.endpoint.id, std::move(held));
+    change({record});
+  state_.ports.keep(ports_shared_with(record).holder, std::move(held));
   serve_ports(record);
 }
 

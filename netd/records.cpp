@@ -47,6 +47,11 @@ void load_kind(Store& store, const char* prefix, std::vector<Record>& records) {
   }
 }
 
+/// An engine's endpoint is in a namespace of the engine's.
+const std::string& sandbox_of(const EndpointRecord& record) {
+  return record.engine ? record.engine->sandbox_key : record.sandbox_id;
+}
+
 }  // namespace
 
 const std::string& id_of(const Record& record) {
@@ -124,7 +129,8 @@ void Records::Table<R>::erase(const R& record) {
 
 void Records::index(const EndpointRecord& record) {
   by_network_[record.network_id][record.order] = &record;
-  if (!record.sandbox_id.empty()) by_sandbox_[record.sandbox_id][record.order] = &record;
+  if (const std::string& id = sandbox_of(record); !id.empty())
+    by_sandbox_[id][record.order] = &record;
 }
 
 void Records::unindex(const EndpointRecord& record) {
@@ -135,7 +141,7 @@ void Records::unindex(const EndpointRecord& record) {
     if (found->second.empty()) map.erase(found);
   };
   take(by_network_, record.network_id);
-  take(by_sandbox_, record.sandbox_id);
+  take(by_sandbox_, sandbox_of(record));
 }
 
 void Records::put(Record record) {

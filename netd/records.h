@@ -64,7 +64,8 @@ class Records {
   std::vector<const NetworkRecord*> networks() const;   // by name
   std::vector<const SandboxRecord*> sandboxes() const;  // by name
   std::vector<const EndpointRecord*> endpoints() const;
-  /// In the order of their joining.
+  /// In the order of their joining. An engine's endpoints are found by the path of their namespace,
+  /// where others are by their sandbox's id.
   std::vector<const EndpointRecord*> endpoints_of_network(const std::string& id) const;
   std::vector<const EndpointRecord*> endpoints_of_sandbox(const std::string& id) const;
 

@@ -61,6 +61,19 @@ const EndpointRecord* Controller::State::gateway_of(
   return nullptr;
 }
 
+void Controller::State::spread_ports(const std::vector<drivers::Port>& published,
+                                     std::vector<EndpointRecord>& endpoints) const {
+  std::vector<const EndpointRecord*> all;
+  for (const EndpointRecord& record : endpoints)
+    all.push_back(&record);
+  const auto sorted = by_priority(all);
+  const EndpointRecord* gateway4 = gateway_of(sorted, Family::v4);
+  const EndpointRecord* gateway6 = gateway_of(sorted, Family::v6);
+  for (EndpointRecord& record : endpoints)
+    record.endpoint.ports =
+        ports_through(published, &record == gateway4, &record == gateway6, gateway6 != nullptr);
+}
+
 void Controller::State::replan(SandboxRecord& sandbox,
                                std::vector<EndpointRecord>& endpoints) const {
   std::vector<const EndpointRecord*> all;
@@ -85,9 +98,8 @@ void Controller::State::replan(SandboxRecord& sandbox,
   }
   sandbox.progress.plan = drivers::sandbox_plan(needs);
 
+  spread_ports(sandbox.ports, endpoints);
   for (EndpointRecord& record : endpoints) {
-    record.endpoint.ports =
-        ports_through(sandbox.ports, &record == gateway4, &record == gateway6, gateway6 != nullptr);
     const NetworkRecord& of = *records.network(record.network_id);
     record.progress.plan =
         driver_of(of).endpoint_plan(of.network, record.endpoint, sandbox.sandbox);

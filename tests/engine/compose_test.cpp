@@ -47,9 +47,10 @@ class Compose : public Engine {
   }
   static void expect_services_reach_each_other() {
     EXPECT_TRUE(is_published("web"));
+    // lab_client_1 of the first docker-compose, lab-client-1 of the second.
+    const std::string client = docker("ps -q --filter label=com.docker.compose.service=client");
     for (const char* name : {"web", "fe"})
-      EXPECT_EQ(in_container("lab_client_1", fetch_with_busybox(std::string("http://") + name)),
-                "web");
+      EXPECT_EQ(in_container(client, fetch_with_busybox(std::string("http://") + name)), "web");
   }
 };
 

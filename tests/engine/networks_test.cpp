@@ -45,6 +45,29 @@ TEST_F(Networks, OfBothFamilies) {
   expect_no_trace();
 }
 
+TEST_F(Networks, OfOneFamilyEachPublishAContainerTogether) {
+  if (docker("network create --help").find("--ipv4") == std::string::npos)
+    GTEST_SKIP() << "this engine has no networks without IPv4 (28 has)";
+  create_network("shop", "--subnet 10.5.0.0/24");
+  create_network("six", "--ipv4=false --ipv6 --subnet fd00:5::/64");
+  const auto expect_published = [] {
+    EXPECT_TRUE(is_published("web"));
+    EXPECT_EQ(outside(e2e::fetch("http://[2001:db8::1]:8080/")), "web");
+    EXPECT_EQ(shell(e2e::fetch("http://127.0.0.1:8080/")), "web");
+  };
+  docker("create --name web --env NAME=web --network shop -p 8080:80 box");
+  docker("network connect six web");
+  docker("start web");
+  expect_published();
+  EXPECT_THAT(shell("netctl topology"), HasSubstr("[::]:8080"));
+  docker("network disconnect six web");
+  expect_published();
+  docker("network connect six web");
+  docker("network disconnect shop web");
+  expect_published();
+  expect_no_trace();
+}
+
 TEST_F(Networks, InternalOnesHaveNoWayOut) {
   create_network("vault", "--internal --subnet 10.5.0.0/24");
   run("safe", "--network vault");
