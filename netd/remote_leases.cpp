@@ -42,7 +42,7 @@ void RemoteVerbs::take_lease(Asked& asked) {
 std::optional<ipam::Mac> RemoteVerbs::probe(const Asked& asked, const ipam::Address& address) {
   const auto answer = std::make_shared<std::promise<dhcp::ProbeOutcome>>();
   auto outcome = answer->get_future();
-  const dhcp::Prober::Task task{.interface = asked.network.network.link_name,
+  const dhcp::ProbeTask task{.interface = asked.network.network.link_name,
                                 .address = address,
                                 .mac = asked.endpoint.endpoint.mac,
                                 .timing = dhcp::ProbeTiming::quick()};

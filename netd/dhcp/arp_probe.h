@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "ipam/address.h"
 #include "netd/dhcp/bytes.h"
@@ -46,6 +47,21 @@ struct ProbeTiming {
   static ProbeTiming quick() {
     return {milliseconds(0), 2, milliseconds(100), milliseconds(100), milliseconds(200)};
   }
+};
+
+/// What client.h is asked to find out.
+struct ProbeTask {
+  std::string interface;
+  ipam::Address address;
+  ipam::Mac mac;  // that will use it
+  ProbeTiming timing{};
+};
+
+/// Free, taken by a MAC, or it couldn't be done.
+struct ProbeOutcome {
+  std::optional<ipam::Mac> taken_by{};
+  std::string error{};
+  bool is_free() const { return !taken_by && error.empty(); }
 };
 
 class ArpProbe {

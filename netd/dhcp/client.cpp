@@ -5,6 +5,7 @@
 
 #include "netd/dhcp/keeper.h"
 #include "netd/dhcp/loop.h"
+#include "netd/dhcp/prober.h"
 
 namespace netd::dhcp {
 
@@ -45,7 +46,7 @@ void Client::forget(const std::string& key) {
   end(key, false);
 }
 
-void Client::probe(const Prober::Task& task, Prober::Done done) {
+void Client::probe(const ProbeTask& task, std::function<void(const ProbeOutcome&)> done) {
   loop_->post([task, done = std::move(done), own = own_, executor = executor_, &loop = *loop_] {
     Prober::start(loop, task, [done, own, executor](const ProbeOutcome& outcome) {
       boost::asio::post(executor, [done, own, outcome] {
@@ -64,9 +65,12 @@ std::shared_ptr<Keeper> Client::make_keeper(const TicketPtr& ticket, const std::
                                             const Request& request,
                                             std::function<void(const Outcome&)> outcome) {
   Keeper::Ears ears;
-  ears.outcome = [ticket, executor = executor_, outcome = std::move(outcome)](const Outcome& told) {
-    boost::asio::post(executor, [ticket, outcome, told] {
-      if (ticket->is_valid) outcome(told);
+  ears.outcome = [this, ticket, key, executor = executor_,
+                  outcome = std::move(outcome)](const Outcome& told) {
+    boost::asio::post(executor, [this, ticket, key, outcome, told] {
+      if (!ticket->is_valid) return;
+      if (!told.lease) tickets_.erase(key);
+      outcome(told);
     });
   };
   ears.change = [ticket, key, executor = executor_, on_change = on_change_](const Change& told) {

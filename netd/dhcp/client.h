@@ -8,8 +8,9 @@
 //     acquire ──► outcome: a lease, which is renewed from now on ──► changes … ──► release
 //     keep (a lease of a record, after a restart) ─────────────────► changes … ──► release
 //
-// What it doesn't reach, since frames leave through the interface: servers on this host itself that
-// listen on the same interface, and servers in macvlan children of the same parent.
+// What it doesn't reach, as macvlan has it: servers on this host that listen on the parent, and
+// servers in macvlan children of the same parent. Servers on this host that listen on a bridge are
+// reached by an ordinary socket (host_server.h).
 //
 // Nothing is kept here that a restart would lose: the owner records each lease that it is told of.
 #pragma once
@@ -25,7 +26,6 @@
 #include "netd/dhcp/arp_probe.h"
 #include "netd/dhcp/lease.h"
 #include "netd/dhcp/machine.h"
-#include "netd/dhcp/prober.h"
 
 namespace netd::dhcp {
 
@@ -90,7 +90,7 @@ class Client {
 
   /// Asks whether somebody on `interface` uses `task.address`; a static one as well. `done` always
   /// comes, unless the client goes before.
-  void probe(const Prober::Task& task, Prober::Done done);
+  void probe(const ProbeTask& task, std::function<void(const ProbeOutcome&)> done);
 
  private:
   /// Callbacks that are under way to the executor look here whether they are still wanted. Belongs

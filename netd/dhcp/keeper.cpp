@@ -79,13 +79,13 @@ void Keeper::send(const Transmission& transmission) {
     if (!tap_ || &tap_->wire() != wire.get()) tap_.emplace(wire, request_.identity.mac, *this);
     // Switches that look for forged messages (DHCP snooping) want the frame's source to be the
     // MAC in it, and the LAN learns where the endpoint is.
-    wire->send(encode_frame({.from = request_.identity.mac,
-                             .to = transmission.to,
-                             .source = transmission.source,
-                             .destination = transmission.destination,
-                             .source_port = client_port,
-                             .destination_port = server_port,
-                             .payload = encode(transmission.message)}));
+    wire->send(Datagram{.from = request_.identity.mac,
+                        .to = transmission.to,
+                        .source = transmission.source,
+                        .destination = transmission.destination,
+                        .source_port = client_port,
+                        .destination_port = server_port,
+                        .payload = encode(transmission.message)});
     failure_.clear();
   } catch (const std::system_error& failure) {
     failure_ = failure.what();
@@ -93,10 +93,10 @@ void Keeper::send(const Transmission& transmission) {
 }
 
 void Keeper::check(const ipam::Address& address) {
-  const Prober::Task task{.interface = request_.interface,
-                          .address = address,
-                          .mac = request_.identity.mac,
-                          .timing = request_.check.value_or(ProbeTiming{})};
+  const ProbeTask task{.interface = request_.interface,
+                       .address = address,
+                       .mac = request_.identity.mac,
+                       .timing = request_.check.value_or(ProbeTiming{})};
   // The machine is called after this turn: its output is being acted on.
   Prober::start(loop_, task, [weak = weak_from_this(), &loop = loop_](const ProbeOutcome& found) {
     loop.post([weak, taken_by = found.taken_by, &loop] {

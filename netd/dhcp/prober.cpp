@@ -5,7 +5,7 @@
 
 namespace netd::dhcp {
 
-void Prober::start(Loop& loop, const Task& task, Done done) {
+void Prober::start(Loop& loop, const ProbeTask& task, Done done) {
   std::shared_ptr<Prober> prober;
   try {
     prober = std::make_shared<Prober>(loop, task, done);
@@ -17,7 +17,7 @@ void Prober::start(Loop& loop, const Task& task, Done done) {
   loop.add(prober);
 }
 
-Prober::Prober(Loop& loop, const Task& task, Done done)
+Prober::Prober(Loop& loop, const ProbeTask& task, Done done)
     : loop_(loop),
       probe_(task.address, task.mac, task.timing, [&loop] { return loop.random(); }),
       done_(std::move(done)) {

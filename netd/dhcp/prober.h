@@ -12,28 +12,14 @@
 
 namespace netd::dhcp {
 
-/// What a probe found: free, taken by a MAC, or it couldn't be done.
-struct ProbeOutcome {
-  std::optional<ipam::Mac> taken_by{};
-  std::string error{};
-  bool is_free() const { return !taken_by && error.empty(); }
-};
-
 class Prober final : public Activity, public Wire::Listener {
  public:
   using Done = std::function<void(const ProbeOutcome&)>;
 
-  struct Task {
-    std::string interface;
-    ipam::Address address;
-    ipam::Mac mac;
-    ProbeTiming timing{};
-  };
-
   /// Begins. `done` is called once, in the loop, possibly before this returns.
-  static void start(Loop& loop, const Task& task, Done done);
+  static void start(Loop& loop, const ProbeTask& task, Done done);
 
-  Prober(Loop& loop, const Task& task, Done done);
+  Prober(Loop& loop, const ProbeTask& task, Done done);
 
   std::optional<Time> deadline() const override { return probe_.deadline(); }
   void expire(Time now) override;

@@ -5,8 +5,6 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
-#include <net/if_arp.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -15,8 +13,10 @@
 #include <system_error>
 #include <vector>
 
-#include "netd/dhcp/frame.h"
+#include "netd/dhcp/host_server.h"
 #include "sandbox/fd.h"
+#include "sandbox/links.h"
+#include "sandbox/rtnl.h"
 
 namespace netd::dhcp {
 namespace {
@@ -60,35 +60,30 @@ void set(const sandbox::Fd& socket, int level, int option, int value,
     fail("prepare the packet socket of", interface);
 }
 
-unsigned index_of(const std::string& interface) {
-  const unsigned index = if_nametoindex(interface.c_str());
-  if (index == 0) fail("find interface", interface);
-  return index;
-}
-
-void check_ethernet(const sandbox::Fd& socket, const std::string& interface) {
-  ifreq request{};
-  interface.copy(request.ifr_name, sizeof request.ifr_name - 1);
-  if (ioctl(socket.get(), SIOCGIFHWADDR, &request) < 0) fail("read the MAC of", interface);
-  if (request.ifr_hwaddr.sa_family == ARPHRD_ETHER) return;
-  errno = EPFNOSUPPORT;
-  fail("DHCP and ARP need Ethernet, not", interface);
+/// What the kernel says of the interface. RtnlSocket and packet socket are of the same namespace.
+sandbox::LinkFacts facts_of(const std::string& interface) {
+  sandbox::RtnlSocket rtnl;
+  const auto link = sandbox::find_link(rtnl, interface);
+  if (link && link->facts.mac != ipam::Mac()) return link->facts;
+  errno = link ? EPFNOSUPPORT : ENODEV;
+  fail(link ? "DHCP and ARP need Ethernet, not" : "find interface", interface);
 }
 
 /// Protocol 0 until it is bound: nothing is queued before the filter is there.
-int open_socket(const std::string& interface, unsigned index) {
+int open_socket(const sandbox::LinkFacts& link) {
+  const std::string& interface = link.name;
   sandbox::Fd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) fail("open a packet socket on", interface);
-  check_ethernet(socket, interface);
   const sock_fprog program{.len = filter.size(), .filter = const_cast<sock_filter*>(filter.data())};
   if (setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
     fail("filter the packets of", interface);
-  set(socket, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1, interface);
+  // A server on this host answers through the bridge: what leaves it is heard too.
+  set(socket, SOL_PACKET, PACKET_IGNORE_OUTGOING, link.kind == "bridge" ? 0 : 1, interface);
   set(socket, SOL_PACKET, PACKET_AUXDATA, 1, interface);
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
   address.sll_protocol = htons(ETH_P_ALL);
-  address.sll_ifindex = static_cast<int>(index);
+  address.sll_ifindex = static_cast<int>(link.index);
   if (bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
     fail("bind a packet socket to", interface);
   return socket.release();
@@ -107,20 +102,29 @@ bool is_checksum_pending(msghdr& message) {
 }  // namespace
 
 std::shared_ptr<Wire> Wire::open(boost::asio::io_context& io, const std::string& interface) {
-  const std::shared_ptr<Wire> wire(new Wire(io, interface));
+  const std::shared_ptr<Wire> wire(new Wire(io, facts_of(interface)));
   wire->wait();
   return wire;
 }
 
-Wire::Wire(boost::asio::io_context& io, const std::string& interface)
-    : interface_(interface),
-      index_(index_of(interface)),
-      socket_(io, open_socket(interface, index_)) {}
+Wire::Wire(boost::asio::io_context& io, const sandbox::LinkFacts& link)
+    : interface_(link.name),
+      index_(link.index),
+      is_bridge_(link.kind == "bridge"),
+      own_mac_(link.mac),
+      socket_(io, open_socket(link)) {}
 
 Wire::~Wire() = default;
 
 bool Wire::is_current() const {
   return if_nametoindex(interface_.c_str()) == index_;
+}
+
+void Wire::send(const Datagram& datagram) {
+  const bool to_host = datagram.to == own_mac_;
+  if (is_bridge_ && (to_host || (datagram.to == broadcast_mac && host_has_server())))
+    tell_host(interface_, datagram.payload);
+  if (!to_host) send(View(encode_frame(datagram)));
 }
 
 void Wire::send(View frame) {

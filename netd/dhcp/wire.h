@@ -11,12 +11,15 @@
 #include "ipam/address.h"
 #include "netd/dhcp/arp_probe.h"
 #include "netd/dhcp/bytes.h"
+#include "netd/dhcp/frame.h"
 #include "netd/dhcp/machine.h"
+#include "sandbox/kernel.h"
 
 namespace netd::dhcp {
 
 /// Frames leave through the interface itself, so they reach the LAN behind it, but none of its
-/// macvlan children and nothing on this host that listens on the interface.
+/// macvlan children. A server on this host that listens on a bridge is told in another way
+/// (host_server.h), and its answers are heard on their way out.
 ///
 /// The socket sees frames before macvlan takes them (ETH_P_ALL), so also the answers to a child's
 /// MAC; a filter in the kernel drops all but DHCP answers and ARP.
@@ -38,7 +41,9 @@ class Wire : public std::enable_shared_from_this<Wire> {
 
   /// False when the interface is gone, or another one has its name.
   bool is_current() const;
-  /// Throws std::system_error: ENETDOWN, ENXIO (gone).
+  /// Sends a DHCP message. Throws std::system_error: ENETDOWN, ENXIO (gone).
+  void send(const Datagram& datagram);
+  /// Sends any frame; throws likewise.
   void send(View frame);
 
   /// While it lives, `listener` hears DHCP answers for `mac` and all ARP packets, and the interface
@@ -62,7 +67,7 @@ class Wire : public std::enable_shared_from_this<Wire> {
   bool is_used() const { return !listeners_.empty(); }
 
  private:
-  Wire(boost::asio::io_context& io, const std::string& interface);
+  Wire(boost::asio::io_context& io, const sandbox::LinkFacts& link);
   void wait();
   void read();
   void deliver(View frame, bool checksum_pending);
@@ -70,6 +75,8 @@ class Wire : public std::enable_shared_from_this<Wire> {
 
   const std::string interface_;
   const unsigned index_;
+  const bool is_bridge_;
+  const ipam::Mac own_mac_;
   boost::asio::posix::stream_descriptor socket_;
   std::multimap<ipam::Mac, Listener*> listeners_;
 };

@@ -268,10 +268,10 @@ TEST_F(DhcpClient, SaysNothingAfterARelease) {
 TEST_F(DhcpClient, ProbesForAnyAddress) {
   const auto probe = [&](const std::string& interface, const std::string& address) {
     std::optional<ProbeOutcome> outcome;
-    const Prober::Task task{.interface = interface,
-                            .address = ip(address),
-                            .mac = mac(endpoint_mac),
-                            .timing = ProbeTiming::quick()};
+    const ProbeTask task{.interface = interface,
+                         .address = ip(address),
+                         .mac = mac(endpoint_mac),
+                         .timing = ProbeTiming::quick()};
     client().probe(task, [&](const ProbeOutcome& told) { outcome = told; });
     EXPECT_TRUE(eventually([&] { return outcome.has_value(); }));
     return outcome.value_or(ProbeOutcome{});

@@ -23,17 +23,17 @@ class Dnsmasq : public LanTest {
   }
 
   /// Leases of two minutes, the least that it grants. It answers when this returns.
-  static void start(const std::string& range = "192.0.2.50,192.0.2.60") {
-    shell(
-        "ip netns exec server dnsmasq --conf-file=/dev/null --user=root --port=0 --no-ping "
-        "--interface=eth0 --bind-interfaces --dhcp-authoritative --domain=lan.example "
-        "--dhcp-range=" +
-        range +
-        ",255.255.255.0,120 --dhcp-option=option:router,192.0.2.254 "
-        "--dhcp-option=option:dns-server,192.0.2.53 --dhcp-option=option:mtu,1400 "
-        "--dhcp-option=option:classless-static-route,0.0.0.0/0,192.0.2.254,10.0.0.0/8,192.0.2.2 "
-        "--dhcp-leasefile=/run/leases --pid-file=/run/dnsmasq.pid --log-facility=/run/log "
-        "--log-dhcp");
+  static void start(const std::string& range = "192.0.2.50,192.0.2.60",
+                    const std::string& program = "ip netns exec server dnsmasq --interface=eth0") {
+    shell(program +
+          " --conf-file=/dev/null --user=root --port=0 --no-ping --bind-interfaces "
+          "--dhcp-authoritative --domain=lan.example --dhcp-range=" +
+          range +
+          ",255.255.255.0,120 --dhcp-option=option:router,192.0.2.254 "
+          "--dhcp-option=option:dns-server,192.0.2.53 --dhcp-option=option:mtu,1400 "
+          "--dhcp-option=option:classless-static-route,0.0.0.0/0,192.0.2.254,10.0.0.0/8,192.0.2.2 "
+          "--dhcp-leasefile=/run/leases --pid-file=/run/dnsmasq.pid --log-facility=/run/log "
+          "--log-dhcp");
   }
   static void stop() {
     std::ifstream file("/run/dnsmasq.pid");
@@ -103,6 +103,19 @@ TEST_F(Dnsmasq, RenewsForAnEndpointOnABridge) {
   shell("ip netns exec web busybox ping -c 1 -W 5 192.0.2.1");
   client().keep("web", request("br0"), aged(granted, 70s));
   next_renewal();
+}
+
+TEST_F(Dnsmasq, ServesABridgeOfItsOwnHost) {
+  make_bridge();
+  shell("ip address add 192.0.2.3/24 dev br0");
+  start("192.0.2.50,192.0.2.60", "dnsmasq --interface=br0");
+  const Lease granted = lease(request("br0"));
+  EXPECT_EQ(granted.server, ip("192.0.2.3"));
+  make_bridge_endpoint(granted.address.to_string());
+  client().keep("web", request("br0"), aged(granted, 70s));
+  next_renewal();
+  client().release("web");
+  EXPECT_TRUE(eventually([] { return leases().empty(); })) << leases();
 }
 
 TEST_F(Dnsmasq, RebindsForAMacvlanEndpoint) {
