@@ -146,6 +146,10 @@ void Records::unindex(const EndpointRecord& record) {
 
 void Records::put(Record record) {
   if (auto* network = std::get_if<NetworkRecord>(&record)) {
+    if (network->network.parent)
+      on_parents_.insert(network->network.id);
+    else
+      on_parents_.erase(network->network.id);
     networks_.put(std::move(*network));
   } else if (auto* sandbox = std::get_if<SandboxRecord>(&record)) {
     sandboxes_.put(std::move(*sandbox));
@@ -160,6 +164,7 @@ void Records::put(Record record) {
 
 void Records::erase(const Record& record) {
   if (const auto* network = std::get_if<NetworkRecord>(&record)) {
+    on_parents_.erase(network->network.id);
     networks_.erase(*network);
   } else if (const auto* sandbox = std::get_if<SandboxRecord>(&record)) {
     sandboxes_.erase(*sandbox);
@@ -200,6 +205,12 @@ Match<SandboxRecord> Records::find_sandbox(std::string_view reference) const {
 
 std::vector<const NetworkRecord*> Records::networks() const {
   return networks_.sorted();
+}
+std::vector<const NetworkRecord*> Records::networks_on_parents() const {
+  std::vector<const NetworkRecord*> all;
+  for (const std::string& id : on_parents_)
+    all.push_back(networks_.get(id));
+  return all;
 }
 std::vector<const SandboxRecord*> Records::sandboxes() const {
   return sandboxes_.sorted();

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -61,7 +62,9 @@ class Records {
   Match<NetworkRecord> find_network(std::string_view reference) const;
   Match<SandboxRecord> find_sandbox(std::string_view reference) const;
 
-  std::vector<const NetworkRecord*> networks() const;   // by name
+  std::vector<const NetworkRecord*> networks() const;  // by name
+  /// Those of macvlan and ipvlan, in no order.
+  std::vector<const NetworkRecord*> networks_on_parents() const;
   std::vector<const SandboxRecord*> sandboxes() const;  // by name
   std::vector<const EndpointRecord*> endpoints() const;
   /// In the order of their joining. An engine's endpoints are found by the path of their namespace,
@@ -91,6 +94,7 @@ class Records {
   Table<EndpointRecord> endpoints_;
   std::unordered_map<std::string, Ordered> by_network_;
   std::unordered_map<std::string, Ordered> by_sandbox_;
+  std::set<std::string> on_parents_;  // networks
 };
 
 /// All records of the store. Throws std::runtime_error that names the key of a damaged one.

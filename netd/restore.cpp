@@ -250,7 +250,7 @@ void Restore::restore_network(const NetworkRecord& stored) {
 }
 
 void Restore::restore_networks() {
-  for (const NetworkRecord* record : parents_first()) {
+  for (const NetworkRecord* record : parents_first(state_.records.networks())) {
     try {
       restore_network(*record);
     } catch (const std::exception& error) {

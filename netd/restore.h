@@ -46,7 +46,8 @@ class Restore {
   void count_up(const Record& record);
   void count_up_links();
   void restore_firewall();
-  std::vector<const NetworkRecord*> parents_first() const;
+  static std::vector<const NetworkRecord*> parents_first(
+      std::vector<const NetworkRecord*> networks);
   void restore_networks();
   void restore_network(const NetworkRecord& record);
   void restore_names_and_addresses();

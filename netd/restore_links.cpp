@@ -10,8 +10,8 @@
 namespace netd {
 
 /// What makes parents before what is on them.
-std::vector<const NetworkRecord*> Restore::parents_first() const {
-  std::vector<const NetworkRecord*> networks = state_.records.networks();
+std::vector<const NetworkRecord*> Restore::parents_first(
+    std::vector<const NetworkRecord*> networks) {
   std::ranges::stable_partition(
       networks, [](const NetworkRecord* record) { return !record->network.adopted_link; });
   return networks;
@@ -121,8 +121,8 @@ void Restore::mend(const NetworkRecord& network) {
 }
 
 std::vector<std::string> Restore::mend(const std::vector<sandbox::LinkChange>& changes) {
-  for (const NetworkRecord* network : parents_first()) {
-    if (!network->network.parent || network->progress.state != State::joined) continue;
+  for (const NetworkRecord* network : parents_first(state_.records.networks_on_parents())) {
+    if (network->progress.state != State::joined) continue;
     const bool concerned = std::ranges::any_of(changes, [&](const sandbox::LinkChange& change) {
       return change.index == network->network.link_index ||
              change.name == network->network.link_name;

@@ -2,7 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <cctype>
+#include <string>
 
 namespace tests {
 namespace {
@@ -17,7 +18,13 @@ TEST_P(Needs, TheSecondKernelHasIt) {
 
 INSTANTIATE_TEST_SUITE_P(Features, Needs,
                          testing::Values(Feature::bridge_vlans, Feature::dummy, Feature::ipvlan,
-                                         Feature::sctp, Feature::vlan, Feature::vrf));
+                                         Feature::sctp, Feature::vlan, Feature::vrf),
+                         [](const auto& info) {
+                           std::string word;
+                           for (const char c : name(info.param))
+                             if (std::isalnum(static_cast<unsigned char>(c))) word += c;
+                           return word;
+                         });
 
 }  // namespace
 }  // namespace tests
