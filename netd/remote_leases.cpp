@@ -43,9 +43,9 @@ std::optional<ipam::Mac> RemoteVerbs::probe(const Asked& asked, const ipam::Addr
   const auto answer = std::make_shared<std::promise<dhcp::ProbeOutcome>>();
   auto outcome = answer->get_future();
   const dhcp::ProbeTask task{.interface = asked.network.network.link_name,
-                                .address = address,
-                                .mac = asked.endpoint.endpoint.mac,
-                                .timing = dhcp::ProbeTiming::quick()};
+                             .address = address,
+                             .mac = asked.endpoint.endpoint.mac,
+                             .timing = dhcp::ProbeTiming::quick()};
   gate_.run([&] {
     state().leases->probe(task, [answer](const auto& result) { answer->set_value(result); });
   });

@@ -129,7 +129,9 @@ Bytes client_id_of(std::string_view name) {
   constexpr std::uint8_t type_duid = 255;
   constexpr std::uint16_t duid_uuid = 4;
   const auto digest = digest_of(name);
-  Bytes id = {type_duid};
+  Bytes id;
+  id.reserve(1 + 4 + 2 + digest.size());
+  id.push_back(type_duid);
   append(id, View(digest).first(4));
   append_u16(id, duid_uuid);
   append(id, View(digest));

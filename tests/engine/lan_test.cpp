@@ -8,7 +8,6 @@ namespace engine {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 class EngineOnLan : public Engine {
  protected:
@@ -41,15 +40,6 @@ TEST_F(EngineOnLan, ContainersAreHostsOfTheLan) {
     return attempt("ip netns exec neighbour " + e2e::fetch("http://192.168.7.150/")).output ==
            "web";
   }));
-  expect_no_trace();
-}
-
-TEST_F(EngineOnLan, WithoutAGatewayEverythingIsOnTheLink) {
-  create_lan("");
-  run("web", "--network lan");
-  const std::string routes = in_container("web", "ip route");
-  EXPECT_THAT(routes, HasSubstr("default dev eth0"));
-  EXPECT_THAT(shell("ip -o link show"), Not(HasSubstr("docker_gwbridge")));
   expect_no_trace();
 }
 

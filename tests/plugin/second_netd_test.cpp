@@ -25,7 +25,6 @@ class SecondNetd : public EndToEnd {
   void TearDown() override {
     if (second_) stop_program(std::move(second_));
     EndToEnd::TearDown();
-    shell(std::string("rm -rf ") + state_dir);
   }
 
   void start_second() {
@@ -63,7 +62,7 @@ class SecondNetd : public EndToEnd {
                   "--subnet 10.5.0.0/24 shop"));
   }
 
-  static constexpr const char* state_dir = "/tmp/netd-second";
+  static constexpr const char* state_dir = "/run/second-state";
   std::unique_ptr<Process> second_;
 };
 

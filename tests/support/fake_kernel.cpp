@@ -140,9 +140,9 @@ void FakeKernel::forget_flows(const std::vector<ipam::Address>& addresses,
 
 std::size_t FakeKernel::dying_links() {
   std::size_t dying = 0;
-  for (const auto& netns : namespaces_)
-    for (const auto& entry : netns.second.links)
-      dying += entry.second.dying ? 1 : 0;
+  for (const auto& [id, netns] : namespaces_)
+    for (const auto& entry : netns.links)  // a veth pair counts once
+      dying += entry.second.dying && (id == host || !entry.second.peer) ? 1 : 0;
   return dying;
 }
 

@@ -54,9 +54,8 @@ std::string_view name(Feature feature) {
 bool has(Feature feature) {
   const std::string veth = "ip link add probe0 type veth; ";
   switch (feature) {
-    case Feature::bridge_vlans:  // ignored by a kernel without it
-      return works(
-          "ip link add probe0 type bridge; ip -d link show probe0 | grep -q vlan_filtering");
+    case Feature::bridge_vlans:
+      return works("ip link add probe0 type bridge vlan_filtering 1");
     case Feature::dummy:
       return works("ip link add probe0 type dummy");
     case Feature::ipvlan:

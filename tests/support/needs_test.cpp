@@ -19,9 +19,9 @@ TEST_P(Needs, TheSecondKernelHasIt) {
 INSTANTIATE_TEST_SUITE_P(Features, Needs,
                          testing::Values(Feature::bridge_vlans, Feature::dummy, Feature::ipvlan,
                                          Feature::sctp, Feature::vlan, Feature::vrf),
-                         [](const auto& info) {
+                         [](const auto& parameter) {
                            std::string word;
-                           for (const char c : name(info.param))
+                           for (const char c : name(parameter.param))
                              if (std::isalnum(static_cast<unsigned char>(c))) word += c;
                            return word;
                          });
