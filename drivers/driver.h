@@ -33,6 +33,7 @@ struct HostAccess {
   ipam::Mac mac;
   std::vector<ipam::Address> addresses;       // of that link, from the network's subnets
   std::vector<ipam::Address> host_addresses;  // the parent's: containers reach them this way
+  friend bool operator==(const HostAccess&, const HostAccess&) = default;
 };
 
 /// The link that the endpoints of a macvlan or ipvlan network are stacked on, as the controller
@@ -44,6 +45,7 @@ struct Parent {
   std::uint32_t peer = 0;  // veth: the index of the other end
   std::uint32_t mtu = 0;   // of one that was found
   std::optional<HostAccess> host_access;
+  friend bool operator==(const Parent&, const Parent&) = default;
 };
 
 /// A network as its driver sees it.

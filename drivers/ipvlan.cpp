@@ -57,21 +57,17 @@ std::string Ipvlan::no_host_access(const Network& network) const {
                      flag_of(network));
 }
 
-std::string Ipvlan::no_sharing(const Network&, const Network& other) const {
+std::string Ipvlan::no_sharing(const Network& network, const Network& other) const {
+  if (std::string why = Stacked::no_sharing(network, other); !why.empty()) return why;
   return fmt::format(
       "network {} is already using parent interface {}; one ipvlan network may have "
       "several subnets",
       other.name, other.link_name);
 }
 
-sandbox::CreateLink Ipvlan::link_of(const Network& network) const {
-  sandbox::CreateLink link;
-  link.kind = "ipvlan";
-  link.parent = network.link_index;
-  link.mtu = static_cast<std::uint32_t>(int_option(network.options, option_mtu, 0, 0, 65535));
+void Ipvlan::set_mode(const Network& network, sandbox::CreateLink& link) const {
   link.mode = mode_of(network);
   link.flag = flag_of(network);
-  return link;
 }
 
 std::vector<std::string_view> Ipvlan::mode_options() const {

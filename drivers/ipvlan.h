@@ -19,7 +19,7 @@ class Ipvlan : public Stacked {
   std::string no_sharing(const Network& network, const Network& other) const override;
 
  protected:
-  sandbox::CreateLink link_of(const Network& network) const override;
+  void set_mode(const Network& network, sandbox::CreateLink& link) const override;
   std::string_view own_parent_prefix() const override { return "di-"; }
   std::vector<std::string_view> mode_options() const override;
 };

@@ -67,11 +67,7 @@ std::string Macvlan::no_host_access(const Network& network) const {
 }
 
 std::string Macvlan::no_sharing(const Network& network, const Network& other) const {
-  if (other.driver != name())
-    return fmt::format(
-        "{} network {} is already using parent interface {}, which can't have "
-        "macvlan links too",
-        other.driver, other.name, other.link_name);
+  if (std::string why = Stacked::no_sharing(network, other); !why.empty()) return why;
   if (mode_of(network) == "passthru")
     return fmt::format(
         "cannot use mode passthru, macvlan network {} is already using parent interface {}",
@@ -82,14 +78,9 @@ std::string Macvlan::no_sharing(const Network& network, const Network& other) co
   return {};
 }
 
-sandbox::CreateLink Macvlan::link_of(const Network& network) const {
-  sandbox::CreateLink link;
-  link.kind = "macvlan";
-  link.parent = network.link_index;
-  link.mtu = static_cast<std::uint32_t>(int_option(network.options, option_mtu, 0, 0, 65535));
+void Macvlan::set_mode(const Network& network, sandbox::CreateLink& link) const {
   link.mode = mode_of(network);
   link.sources = sources_of(network);
-  return link;
 }
 
 std::vector<std::string_view> Macvlan::mode_options() const {

@@ -13,11 +13,11 @@ class Macvlan : public Stacked {
   /// passthru: the parent takes one endpoint.
   std::string full(const Network& network, std::size_t endpoints) const override;
   std::string no_host_access(const Network& network) const override;
-  /// passthru shares with nobody, and the kernel hands frames to one kind of link only.
+  /// passthru shares with nobody.
   std::string no_sharing(const Network& network, const Network& other) const override;
 
  protected:
-  sandbox::CreateLink link_of(const Network& network) const override;
+  void set_mode(const Network& network, sandbox::CreateLink& link) const override;
   std::string_view own_parent_prefix() const override { return "dm-"; }
   std::vector<std::string_view> mode_options() const override;
 };

@@ -162,6 +162,13 @@ std::vector<std::string> Stacked::check_endpoint(const Network&, const Endpoint&
   return warn_unknown(endpoint.options, known, name());
 }
 
+std::string Stacked::no_sharing(const Network&, const Network& other) const {
+  if (other.driver == name()) return {};
+  return fmt::format(
+      "{} network {} is already using parent interface {}, which can't have {} links too",
+      other.driver, other.name, other.link_name, name());
+}
+
 std::string Stacked::link_name(const Network& network) const {
   const std::string parent = text_option(network.options, option_parent, "");
   return parent.empty() ? std::string(own_parent_prefix()) + network.id.substr(0, 12) : parent;
@@ -194,6 +201,15 @@ std::vector<StaticRoute> Stacked::routes(const Network& network, const Endpoint&
           (host.is_v4() ? endpoint.ipv4 : endpoint.ipv6).has_value())
         routes.push_back({alone(host), next_hop});
   return routes;
+}
+
+sandbox::CreateLink Stacked::link_of(const Network& network) const {
+  sandbox::CreateLink link;
+  link.kind = name();
+  link.parent = network.link_index;
+  link.mtu = static_cast<std::uint32_t>(int_option(network.options, option_mtu, 0, 0, 65535));
+  set_mode(network, link);
+  return link;
 }
 
 sandbox::Plan Stacked::network_plan(const Network& network) const {

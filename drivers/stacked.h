@@ -27,6 +27,8 @@ class Stacked : public Driver {
                                           const Endpoint& endpoint) const override;
   /// The parent that the user named; else one of netd's own, which leads nowhere.
   std::string link_name(const Network& network) const override;
+  /// The kernel hands a parent's frames to one kind of link only.
+  std::string no_sharing(const Network& network, const Network& other) const override;
   bool wants_gateway(const Network&, ipam::Family) const override { return false; }
   /// That of the subnet that the endpoint's address is of.
   std::optional<ipam::Address> gateway(const Network& network, const Endpoint& endpoint,
@@ -44,12 +46,16 @@ class Stacked : public Driver {
   /// Without a gateway: everything is on the link.
   std::optional<DefaultRoute> offered_route(const Network& network, const Endpoint& endpoint,
                                             ipam::Family family) const override;
-  /// A link of the network's kind and mode on its parent.
-  virtual sandbox::CreateLink link_of(const Network& network) const = 0;
+  /// Sets the link's mode, and what else its kind has.
+  virtual void set_mode(const Network& network, sandbox::CreateLink& link) const = 0;
   /// Of the name of a parent that netd makes.
   virtual std::string_view own_parent_prefix() const = 0;
   /// Those of the driver alone.
   virtual std::vector<std::string_view> mode_options() const = 0;
+
+ private:
+  /// A link of the network's kind and mode on its parent.
+  sandbox::CreateLink link_of(const Network& network) const;
 };
 
 }  // namespace drivers

@@ -88,7 +88,7 @@ class Controller {
   std::vector<std::string> start(const std::string& host_identity);
 
   /// Links of the host came, changed or went: networks on such a parent are made good.
-  void links_changed(const std::vector<sandbox::LinkChange>& changes);
+  void links_changed(const sandbox::LinkNotices& notices);
 
   /// Who leases addresses for endpoints; before start(). It has to outlive this.
   void use_leases(dhcp::Client& leases);

@@ -102,13 +102,6 @@ bool is_named(const EndpointRecord& record, std::string_view reference) {
          has_id(record.endpoint.id);
 }
 
-std::vector<const EndpointRecord*> pointers(const std::vector<EndpointRecord>& endpoints) {
-  std::vector<const EndpointRecord*> all;
-  for (const EndpointRecord& record : endpoints)
-    all.push_back(&record);
-  return all;
-}
-
 }  // namespace
 
 std::vector<EndpointRecord> Controller::State::endpoints_staying(
@@ -217,9 +210,7 @@ bool Controller::State::ignores_ports(const NetworkRecord& network) const {
 std::vector<PublishedPorts::Held> Controller::State::reserve_ports(
     const std::vector<drivers::PortBinding>& bindings, const std::vector<EndpointRecord>& endpoints,
     std::vector<drivers::Port>& published) {
-  const auto sorted = by_priority(pointers(endpoints));
-  const EndpointRecord* gateway4 = gateway_of(sorted, Family::v4);
-  const EndpointRecord* gateway6 = gateway_of(sorted, Family::v6);
+  const auto [gateway4, gateway6] = gateways_of(endpoints);
   if (bindings.empty() || (!gateway4 && !gateway6)) return {};
   const NetworkRecord& first = *records.network((gateway4 ? gateway4 : gateway6)->network_id);
   if (ignores_ports(first)) {
@@ -258,9 +249,7 @@ std::vector<PublishedPorts::Held> Controller::State::resolve_ports(
 std::vector<drivers::Port> Controller::State::ports_by_mode(
     const std::vector<drivers::Port>& reserved, const std::vector<drivers::PortBinding>& bindings,
     const std::vector<EndpointRecord>& endpoints) const {
-  const auto sorted = by_priority(pointers(endpoints));
-  const EndpointRecord* gateway4 = gateway_of(sorted, Family::v4);
-  const EndpointRecord* gateway6 = gateway_of(sorted, Family::v6);
+  const auto [gateway4, gateway6] = gateways_of(endpoints);
   std::vector<drivers::Port> published;
   for (const Family family : {Family::v4, Family::v6}) {
     const EndpointRecord* own = family == Family::v4 ? gateway4 : gateway6;
@@ -400,8 +389,7 @@ void Controller::State::detach(const SandboxRecord& sandbox, const EndpointRecor
   for (const EndpointRecord* record : records.endpoints_of_sandbox(sandbox.sandbox.id))
     if (record->endpoint.id != gone.endpoint.id && record->progress.state != netd::State::leaving)
       rest.push_back(*record);
-  const auto sorted = by_priority(pointers(rest));
-  const bool publishes = gateway_of(sorted, Family::v4) || gateway_of(sorted, Family::v6);
+  const bool publishes = gateways_of(rest).any();
   std::vector<PublishedPorts::Held> held = resolve_ports(after, rest);
   replan(after, rest);
   const std::vector<sandbox::Element> published = published_elements(after.sandbox.id);

@@ -98,6 +98,14 @@ struct Controller::State {
       const std::vector<const EndpointRecord*>& endpoints) const;
   const EndpointRecord* gateway_of(const std::vector<const EndpointRecord*>& endpoints,
                                    ipam::Family family) const;
+  /// Both of a sandbox's endpoints, in any order; null: that family has none.
+  struct Gateways {
+    const EndpointRecord* v4 = nullptr;
+    const EndpointRecord* v6 = nullptr;
+    bool any() const { return v4 || v6; }
+  };
+  Gateways gateways_of(const std::vector<const EndpointRecord*>& endpoints) const;
+  Gateways gateways_of(const std::vector<EndpointRecord>& endpoints) const;
   /// Writes into each of a sandbox's endpoints which of its published ports it carries.
   void spread_ports(const std::vector<drivers::Port>& ports,
                     std::vector<EndpointRecord>& endpoints) const;

@@ -312,14 +312,10 @@ void Daemon::wait_for_links() {
 }
 
 void Daemon::on_links() {
-  sandbox::LinkWatch::Notices notices = links_.read();
-  if (notices.lost)
-    log::warn(
-        "too many links changed at once: if a parent of a network is among them, restart netd");
-  if (!notices.changes.empty())
-    asio::post(control_, [this, changes = std::move(notices.changes)] {
-      controller_.links_changed(changes);
-    });
+  sandbox::LinkNotices notices = links_.read();
+  if (!notices.empty())
+    asio::post(control_,
+               [this, notices = std::move(notices)] { controller_.links_changed(notices); });
   wait_for_links();
 }
 

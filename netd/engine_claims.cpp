@@ -12,7 +12,7 @@ namespace netd {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ClaimedPool, id, subnet, range, leased, network_id,
                                                 process)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ClaimedAddress, pool, address, name, gateway,
-                                                process)
+                                                process, chosen)
 
 namespace {
 
@@ -122,6 +122,11 @@ const ClaimedAddress* EngineClaims::find_again(const AddressAsk& ask) const {
   return found == claimed_.end() ? nullptr : &found->second;
 }
 
+bool EngineClaims::is_chosen_gateway(const std::string& pool, const ipam::Address& address) const {
+  const auto found = claimed_.find({pool, address});
+  return found != claimed_.end() && found->second.gateway && found->second.chosen;
+}
+
 ipam::Prefix EngineClaims::take_address(const AddressAsk& ask) {
   const ClaimedPool* pool = find_pool(ask.pool);
   if (!pool) throw Error(ErrorKind::not_found, fmt::format("pool {} is not known", ask.pool));
@@ -140,7 +145,7 @@ ipam::Prefix EngineClaims::take_address(const AddressAsk& ask) {
                 fmt::format("no available addresses in {}",
                             (pool->range ? *pool->range : pool->subnet).to_string()));
   try {
-    put({ask.pool, *address, ask.name, ask.gateway, ask.process});
+    put({ask.pool, *address, ask.name, ask.gateway, ask.process, !ask.address});
   } catch (...) {
     addresses_.release(pool->holder(), *address);
     throw;

@@ -56,6 +56,7 @@ struct ClaimedAddress {
   std::string name;
   bool gateway = false;
   std::optional<sandbox::ProcessIdentity> process;
+  bool chosen = false;  // by netd: none in particular was asked for
 };
 
 class EngineClaims {
@@ -84,6 +85,9 @@ class EngineClaims {
   const ClaimedPool* find_claim(const ipam::Prefix& subnet,
                                 const std::optional<ipam::Address>& gateway,
                                 const std::optional<sandbox::ProcessIdentity>& process) const;
+  /// Whether nobody named that gateway: an engine that can't ask whether one is needed (before 28)
+  /// takes one for every network.
+  bool is_chosen_gateway(const std::string& pool, const ipam::Address& address) const;
   /// The claims are the network's from now on, and so are `owned` addresses (gateway, auxiliary),
   /// which are taken where the engine has not asked for them. Stored before the network is: a claim
   /// whose network never came is a claim again at the next start.

@@ -114,6 +114,10 @@ void EngineDriver::open_pools(const EngineNetworkSpec& spec, NetworkRecord& reco
     claims.push_back({claim->id, {.subnet = claim->subnet, .range = claim->range}});
     drivers::Pool pool = each.pool;
     pool.range = claim->range;
+    // On a LAN the router is somebody else, and nobody has the address that the engine was given.
+    if (pool.gateway && state_.ignores_ports(record) &&
+        state_.claims.is_chosen_gateway(claim->id, *pool.gateway))
+      pool.gateway.reset();
     record.network.pools.push_back(std::move(pool));
   }
   state_.addresses.bind_claims(record.network.id, claims, name_of);

@@ -8,8 +8,6 @@
 
 namespace netd {
 
-using ipam::Family;
-
 EngineDriver::SharedPorts EngineDriver::ports_shared_with(const EndpointRecord& record) const {
   const std::string& key = record.engine->sandbox_key;
   if (key == unknown_sandbox) return {.holder = record.endpoint.id, .others = {}};
@@ -63,9 +61,7 @@ void EngineDriver::serve_ports(const EndpointRecord& record) {
   std::vector<const EndpointRecord*> endpoints{&record};
   for (const EndpointRecord& other : shared.others)
     endpoints.push_back(&other);
-  const auto sorted = state_.by_priority(endpoints);
-  const EndpointRecord* gateway4 = state_.gateway_of(sorted, Family::v4);
-  const EndpointRecord* gateway6 = state_.gateway_of(sorted, Family::v6);
+  const auto [gateway4, gateway6] = state_.gateways_of(endpoints);
   state_.ports.serve(shared.holder,
                      gateway4 ? std::optional(gateway4->endpoint.ipv4->address) : std::nullopt,
                      gateway6 ? std::optional(gateway6->endpoint.ipv6->address) : std::nullopt);

@@ -17,6 +17,10 @@ using ipam::Family;
       fmt::format("-o parent interface was not found on the host: {}", name));
 }
 
+bool names_parent(const drivers::Network& network) {
+  return !drivers::text_option(network.options, drivers::option_parent, "").empty();
+}
+
 bool is_on(const NetworkRecord& record, const std::string& parent) {
   return record.network.parent && record.network.link_name == parent;
 }
@@ -29,9 +33,12 @@ void check_sharing(const Controller::State& state, const drivers::Network& netwo
   }
 }
 
-/// One that a lost state directory left: nobody's, and in the way.
-bool is_left_over(const Controller::State& state, const sandbox::LinkFacts& facts) {
-  if (facts.alias != drivers::vlan_alias) return state.is_stray(facts.alias);
+/// One that a lost state directory left: nobody's, and in the way. What the user named is never
+/// taken for one, but for an 802.1Q link of netd's making: its alias may be that of an endpoint.
+bool is_left_over(const Controller::State& state, const drivers::Network& network,
+                  const sandbox::LinkFacts& facts) {
+  if (facts.alias != drivers::vlan_alias)
+    return !names_parent(network) && state.is_stray(facts.alias);
   return std::ranges::none_of(state.records.networks(), [&](const NetworkRecord* other) {
     return is_on(*other, facts.name) && !other->network.adopted_link;
   });
@@ -56,7 +63,7 @@ void describe_vlan(Controller::State& state, drivers::Network& network) {
 
 void describe_own_parent(Controller::State& state, drivers::Network& network) {
   drivers::Parent& parent = *network.parent;
-  if (!drivers::text_option(network.options, drivers::option_parent, "").empty()) {
+  if (names_parent(network)) {
     describe_vlan(state, network);
   } else if (state.kernel.has_link_kind("dummy")) {
     parent.kind = "dummy";
@@ -134,7 +141,7 @@ void choose_parent(Controller::State& state, drivers::Network& network,
   network.parent.emplace();
   check_sharing(state, network);
   auto facts = state.kernel.find_link("", network.link_name);
-  if (facts && is_left_over(state, *facts)) {
+  if (facts && is_left_over(state, network, *facts)) {
     state.kernel.revert(
         sandbox::CreateLink{.kind = facts->kind, .name = facts->name, .index = facts->index});
     facts.reset();
@@ -182,8 +189,7 @@ bool find_parent_again(Controller::State& state, drivers::Network& network) {
     return true;
   }
   if (facts && facts->index == network.link_index) return true;
-  const bool is_given = !drivers::text_option(network.options, drivers::option_parent, "").empty();
-  if (!is_given) return true;
+  if (!names_parent(network)) return true;
   const auto is_its_maker = [&](const NetworkRecord* other) {
     return other->network.id != network.id && is_on(*other, network.link_name) &&
            !other->network.adopted_link;

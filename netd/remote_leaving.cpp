@@ -24,8 +24,7 @@ struct GatewayMove {
 
 std::vector<GatewayMove> gateway_moves(Controller::State& state, const std::string& sandbox_id) {
   const auto all = state.by_priority(state.records.endpoints_of_sandbox(sandbox_id));
-  const EndpointRecord* gateway4 = state.gateway_of(all, ipam::Family::v4);
-  const EndpointRecord* gateway6 = state.gateway_of(all, ipam::Family::v6);
+  const auto [gateway4, gateway6] = state.gateways_of(all);
   std::vector<GatewayMove> revoked, programmed;
   for (const EndpointRecord* record : all) {
     const NetworkRecord& network = *state.records.network(record->network_id);

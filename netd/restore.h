@@ -30,7 +30,7 @@ class Restore {
   std::vector<std::string> run();
   /// While netd runs: networks whose parent is among the links are made good where it came back or
   /// was renamed. Problems, as above.
-  std::vector<std::string> mend(const std::vector<sandbox::LinkChange>& changes);
+  std::vector<std::string> mend(const sandbox::LinkNotices& notices);
 
  private:
   bool is_same_host();

@@ -42,7 +42,7 @@ void Restore::restore_on_parent(NetworkRecord record) {
   change_to(plan);
   const drivers::Network& before = state_.records.network(record.network.id)->network;
   if (before.link_index != record.network.link_index ||
-      before.link_name != record.network.link_name)
+      before.link_name != record.network.link_name || before.parent != record.network.parent)
     state_.write(record, Durability::power);
 }
 
@@ -120,14 +120,14 @@ void Restore::mend(const NetworkRecord& network) {
   }
 }
 
-std::vector<std::string> Restore::mend(const std::vector<sandbox::LinkChange>& changes) {
+std::vector<std::string> Restore::mend(const sandbox::LinkNotices& notices) {
   for (const NetworkRecord* network : parents_first(state_.records.networks_on_parents())) {
     if (network->progress.state != State::joined) continue;
-    const bool concerned = std::ranges::any_of(changes, [&](const sandbox::LinkChange& change) {
+    const auto is_of_its_parent = [&](const sandbox::LinkChange& change) {
       return change.index == network->network.link_index ||
              change.name == network->network.link_name;
-    });
-    if (!concerned) continue;
+    };
+    if (!notices.lost && std::ranges::none_of(notices.changes, is_of_its_parent)) continue;
     try {
       mend(NetworkRecord(*network));
     } catch (const std::exception& error) {
@@ -137,8 +137,8 @@ std::vector<std::string> Restore::mend(const std::vector<sandbox::LinkChange>& c
   return std::move(problems_);
 }
 
-void Controller::links_changed(const std::vector<sandbox::LinkChange>& changes) {
-  for (const std::string& problem : Restore(*state_, "").mend(changes))
+void Controller::links_changed(const sandbox::LinkNotices& notices) {
+  for (const std::string& problem : Restore(*state_, "").mend(notices))
     log::warn("a parent link changed", {{"problem", problem}});
 }
 

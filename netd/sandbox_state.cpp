@@ -61,14 +61,23 @@ const EndpointRecord* Controller::State::gateway_of(
   return nullptr;
 }
 
-void Controller::State::spread_ports(const std::vector<drivers::Port>& published,
-                                     std::vector<EndpointRecord>& endpoints) const {
+Controller::State::Gateways Controller::State::gateways_of(
+    const std::vector<const EndpointRecord*>& endpoints) const {
+  const auto sorted = by_priority(endpoints);
+  return {gateway_of(sorted, Family::v4), gateway_of(sorted, Family::v6)};
+}
+
+Controller::State::Gateways Controller::State::gateways_of(
+    const std::vector<EndpointRecord>& endpoints) const {
   std::vector<const EndpointRecord*> all;
   for (const EndpointRecord& record : endpoints)
     all.push_back(&record);
-  const auto sorted = by_priority(all);
-  const EndpointRecord* gateway4 = gateway_of(sorted, Family::v4);
-  const EndpointRecord* gateway6 = gateway_of(sorted, Family::v6);
+  return gateways_of(all);
+}
+
+void Controller::State::spread_ports(const std::vector<drivers::Port>& published,
+                                     std::vector<EndpointRecord>& endpoints) const {
+  const auto [gateway4, gateway6] = gateways_of(endpoints);
   for (EndpointRecord& record : endpoints)
     record.endpoint.ports =
         ports_through(published, &record == gateway4, &record == gateway6, gateway6 != nullptr);
@@ -76,12 +85,7 @@ void Controller::State::spread_ports(const std::vector<drivers::Port>& published
 
 void Controller::State::replan(SandboxRecord& sandbox,
                                std::vector<EndpointRecord>& endpoints) const {
-  std::vector<const EndpointRecord*> all;
-  for (const EndpointRecord& record : endpoints)
-    all.push_back(&record);
-  const auto sorted = by_priority(all);
-  const EndpointRecord* gateway4 = gateway_of(sorted, Family::v4);
-  const EndpointRecord* gateway6 = gateway_of(sorted, Family::v6);
+  const auto [gateway4, gateway6] = gateways_of(endpoints);
 
   drivers::SandboxNeeds needs{.sandbox = sandbox.sandbox,
                               .source = sandbox.netns_source,
@@ -108,10 +112,8 @@ void Controller::State::replan(SandboxRecord& sandbox,
 
 dns::View Controller::State::names_seen_by(const SandboxRecord& sandbox) const {
   const auto sorted = by_priority(records.endpoints_of_sandbox(sandbox.sandbox.id));
-  const ViewInput input{.sandbox = &sandbox,
-                        .endpoints = sorted,
-                        .reaches_outside = gateway_of(sorted, Family::v4) != nullptr ||
-                                           gateway_of(sorted, Family::v6) != nullptr};
+  const ViewInput input{
+      .sandbox = &sandbox, .endpoints = sorted, .reaches_outside = gateways_of(sorted).any()};
   return names.view(input, name_defaults());
 }
 

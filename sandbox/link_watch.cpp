@@ -16,6 +16,11 @@ namespace {
 constexpr std::size_t most_of_a_datagram = 32768;  // what the kernel fills at most
 
 void add_change(nlmsghdr* message, std::vector<LinkChange>& changes) {
+  if (message->nlmsg_type == RTM_NEWADDR || message->nlmsg_type == RTM_DELADDR) {
+    const auto* address = static_cast<const ifaddrmsg*>(nlmsg_data(message));
+    changes.push_back({address->ifa_index, ""});
+    return;
+  }
   if (message->nlmsg_type != RTM_NEWLINK && message->nlmsg_type != RTM_DELLINK) return;
   nlattr* attributes[IFLA_MAX + 1] = {};
   if (nlmsg_parse(message, sizeof(ifinfomsg), attributes, IFLA_MAX, nullptr) < 0) return;
@@ -31,13 +36,13 @@ void add_change(nlmsghdr* message, std::vector<LinkChange>& changes) {
 LinkWatch::LinkWatch() : fd_(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)) {
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
-  address.nl_groups = RTMGRP_LINK;
+  address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
   if (!fd_ || bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
     throw std::system_error(errno, std::system_category(), "watch links");
 }
 
-LinkWatch::Notices LinkWatch::read() {
-  Notices notices;
+LinkNotices LinkWatch::read() {
+  LinkNotices notices;
   alignas(nlmsghdr) std::array<char, most_of_a_datagram> buffer;
   for (;;) {
     const ssize_t size = recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);

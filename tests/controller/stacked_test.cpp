@@ -36,7 +36,7 @@ class StackedTest : public ControllerTest {
   /// As the daemon hears it.
   void tell_of(const std::string& link) {
     const auto facts = kernel_.find_link("", link);
-    controller_->links_changed({{facts ? facts->index : 0, link}});
+    controller_->links_changed({.changes = {{facts ? facts->index : 0, link}}});
   }
   const drivers::Network& network(const char* name) { return controller_->network(name).network; }
 
@@ -118,6 +118,17 @@ TEST_F(StackedTest, WithoutAParentOrDummyAVethPairStandsIn) {
   remove_all();
   kernel_.drain();
   EXPECT_EQ(world(), before_);
+}
+
+TEST_F(StackedTest, ALinkOfASandboxIsNotTakenForALeftOver) {
+  create_network("shop");
+  create_sandbox("web", {"shop"});
+  const std::string link = endpoint("shop", "web").endpoint.host_link;
+  create("lan", link, "10.9.0.0/24");
+  EXPECT_TRUE(kernel_.find_link("", link));
+  controller_->remove_network("lan");
+  kernel_.drain();
+  EXPECT_TRUE(kernel_.find_link("", link));
 }
 
 TEST_F(StackedTest, WhoMayShareAParent) {

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <ostream>
+#include <vector>
 
 #include "tests/e2e/end_to_end.h"
 
@@ -26,8 +27,6 @@ void PrintTo(const Client& client, std::ostream* out) {
 class DockerCli : public EndToEnd, public ::testing::WithParamInterface<Client> {
  protected:
   void SetUp() override {
-    if (access(GetParam().path, X_OK) != 0)
-      GTEST_SKIP() << "no docker client at " << GetParam().path;
     EndToEnd::SetUp();
     setenv("DOCKER_HOST", "unix:///run/netd/netd.sock", 1);
     setenv("DOCKER_CONFIG", "/run/docker-config", 1);
@@ -158,9 +157,15 @@ TEST_P(DockerCli, EventsTellTheStory) {
       "create lab bridge\nconnect lab bridge\ndisconnect lab bridge\ndestroy lab bridge\n");
 }
 
-INSTANTIATE_TEST_SUITE_P(Clients, DockerCli,
-                         ::testing::Values(Client{"DockerIo", "/usr/bin/docker"},
-                                           Client{"Newer", "/usr/local/bin/docker"}),
+/// Debian's, which the tests install, and a newer one if the machine has it.
+std::vector<Client> clients() {
+  std::vector<Client> found{{"DockerIo", "/usr/bin/docker"}};
+  const Client newer{"Newer", "/usr/local/bin/docker"};
+  if (access(newer.path, X_OK) == 0) found.push_back(newer);
+  return found;
+}
+
+INSTANTIATE_TEST_SUITE_P(Clients, DockerCli, ::testing::ValuesIn(clients()),
                          [](const auto& client) { return std::string(client.param.name); });
 
 }  // namespace

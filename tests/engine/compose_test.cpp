@@ -35,9 +35,8 @@ constexpr const char* external_network = R"(networks:
 class Compose : public Engine {
  protected:
   void SetUp() override {
-    Engine::SetUp();
-    if (!IsSkipped() && attempt("command -v docker-compose").status != 0)
-      GTEST_SKIP() << "no docker-compose";
+    ASSERT_NO_FATAL_FAILURE(Engine::SetUp());
+    ASSERT_EQ(attempt("command -v docker-compose").status, 0) << "no docker-compose";
   }
   static void write_file(const char* networks) {
     std::ofstream("/run/docker-compose.yml") << services << networks;

@@ -115,8 +115,9 @@ TEST_F(Containers, ComeBackAfterTheirEnd) {
 }
 
 TEST_F(Containers, ANewerClientStartsThem) {
-  const std::string client = "/usr/local/bin/docker";
-  if (access(client.c_str(), X_OK) != 0) GTEST_SKIP() << "no docker client at " << client;
+  // The machine's newest, which is Debian's where there is no other.
+  const std::string newer = "/usr/local/bin/docker";
+  const std::string client = access(newer.c_str(), X_OK) == 0 ? newer : "/usr/bin/docker";
   shell(client +
         " network create -d netd --ipam-driver netd -o io.netd.name=lab --subnet "
         "10.7.0.0/24 lab");

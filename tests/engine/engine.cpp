@@ -82,10 +82,10 @@ std::string cgroup_parent() {
 
 void Engine::SetUp() {
   const std::string root = engine_root();
-  if (root.empty() && attempt("command -v dockerd").status != 0)
-    GTEST_SKIP() << "no dockerd (docker.io)";
-  if (!root.empty() && attempt("chroot " + root + " dockerd --version").status != 0)
-    GTEST_SKIP() << "no dockerd in NETD_TEST_ENGINE_ROOT=" << root;
+  const std::string in_root = root.empty() ? "" : "chroot " + root + " ";
+  ASSERT_EQ(attempt(in_root + "dockerd --version").status, 0)
+      << "no dockerd "
+      << (root.empty() ? "(package docker.io)" : "in NETD_TEST_ENGINE_ROOT=" + root);
   EndToEnd::SetUp();
   // The engine's own client, or Debian's, before a newer one, which has other rules.
   const std::string clients = root.empty() ? "" : std::string(clients_path) + ":";

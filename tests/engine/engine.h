@@ -16,7 +16,6 @@ using e2e::Result;
 
 class Engine : public e2e::EndToEnd {
  protected:
-  /// Skipped where no dockerd is installed.
   void SetUp() override;
   /// Nothing of the engine runs any more; its log is printed when the test failed.
   void TearDown() override;

@@ -43,6 +43,14 @@ TEST_F(EngineOnLan, ContainersAreHostsOfTheLan) {
   expect_no_trace();
 }
 
+TEST_F(EngineOnLan, WithoutAGatewayEverythingIsOnTheLink) {
+  create_lan("");
+  run("web", "--network lan");
+  EXPECT_THAT(in_container("web", "ip route"), HasSubstr("default dev eth0"));
+  EXPECT_EQ(attempt("ip link show docker_gwbridge").status, 1);
+  expect_no_trace();
+}
+
 TEST_F(EngineOnLan, HostAccessWorksForContainersToo) {
   create_lan("--gateway 192.168.7.1 -o io.netd.host_access=true");
   run("web", "--network lan --ip 192.168.7.150");

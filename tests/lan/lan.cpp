@@ -17,7 +17,7 @@ void make_lan() {
       "  ip -n $name address add 192.168.7.${host#*:}/24 dev eth0; "
       "  ip -n $name address add fd07::${host#*:}/64 dev eth0 nodad; done;"
       "ip -n router address add 203.0.113.1/32 dev lo;"
-      "ip netns exec router sysctl -qw net.ipv4.ip_forward=1;"
+      "ip netns exec router sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward';"
       "ip -n neighbour route add default via 192.168.7.1";
   if (system((std::string("set -e; ") + commands).c_str()) != 0)
     throw std::runtime_error("the LAN can't be made");

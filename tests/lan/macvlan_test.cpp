@@ -227,7 +227,19 @@ TEST_F(Macvlan, AParentThatWasDeletedAndComesBackGetsItsSandboxesAgain) {
   EXPECT_THAT(netd_log(), HasSubstr("lan0 is missing"));
   EXPECT_THAT(in("web", "ip route"), HasSubstr("default via 192.168.7.1"));
   EXPECT_EQ(attempt(ping("192.168.7.150")).status, 0);
+  EXPECT_TRUE(eventually([] { return reaches("web", host_address); }));
   expect_agreement();
+}
+
+TEST_F(Macvlan, AnAddressThatTheHostGetsLaterIsReachedToo) {
+  create_network("-o io.netd.host_access=true");
+  create_sandbox("web");
+  EXPECT_FALSE(reaches("web", "192.168.7.11"));
+  shell("ip address add 192.168.7.11/24 dev lan0");
+  EXPECT_TRUE(eventually([] {
+    return in("web", "ip route").find("192.168.7.11 via") != std::string::npos;
+  })) << netd_log();
+  EXPECT_TRUE(reaches("web", "192.168.7.11"));
 }
 
 TEST_F(Macvlan, AParentThatComesBackWhileNetdIsAwayToo) {
