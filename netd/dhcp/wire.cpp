@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "netd/dhcp/host_server.h"
+#include "sandbox/addresses.h"
 #include "sandbox/fd.h"
 #include "sandbox/links.h"
 #include "sandbox/rtnl.h"
@@ -111,7 +113,6 @@ Wire::Wire(boost::asio::io_context& io, const sandbox::LinkFacts& link)
     : interface_(link.name),
       index_(link.index),
       is_bridge_(link.kind == "bridge"),
-      own_mac_(link.mac),
       socket_(io, open_socket(link)) {}
 
 Wire::~Wire() = default;
@@ -121,10 +122,17 @@ bool Wire::is_current() const {
 }
 
 void Wire::send(const Datagram& datagram) {
-  const bool to_host = datagram.to == own_mac_;
-  if (is_bridge_ && (to_host || (datagram.to == broadcast_mac && host_has_server())))
+  const bool to_host = is_bridge_ && is_of_host(datagram.destination);
+  if (to_host || (is_bridge_ && datagram.to == broadcast_mac && host_has_server()))
     tell_host(interface_, datagram.payload);
   if (!to_host) send(View(encode_frame(datagram)));
+}
+
+bool Wire::is_of_host(const ipam::Address& address) const {
+  sandbox::RtnlSocket rtnl;
+  const auto addresses = sandbox::list_addresses(rtnl, index_);
+  return std::any_of(addresses.begin(), addresses.end(),
+                     [&](const ipam::Prefix& own) { return own.address == address; });
 }
 
 void Wire::send(View frame) {

@@ -71,12 +71,13 @@ class Wire : public std::enable_shared_from_this<Wire> {
   void wait();
   void read();
   void deliver(View frame, bool checksum_pending);
+  /// Not by its MAC: a bridge's follows its ports.
+  bool is_of_host(const ipam::Address& address) const;
   void set_membership(const ipam::Mac& mac, int option);
 
   const std::string interface_;
   const unsigned index_;
   const bool is_bridge_;
-  const ipam::Mac own_mac_;
   boost::asio::posix::stream_descriptor socket_;
   std::multimap<ipam::Mac, Listener*> listeners_;
 };

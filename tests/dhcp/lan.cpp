@@ -37,11 +37,14 @@ void LanTest::make_macvlan_endpoint(const std::string& address) {
         address + " dev eth0; ip -n web link set eth0 up");
 }
 
+/// The bridge takes the MAC of its new port, the lowest.
 void LanTest::make_bridge_endpoint(const std::string& address) {
-  shell("ip netns add web; ip link add v-web type veth peer name eth0 address " +
-        std::string(endpoint_mac) +
-        " netns web; ip link set v-web master br0 up; ip -n web address add " + address +
-        " dev eth0; ip -n web link set eth0 up");
+  shell(
+      "ip netns add web; ip link add v-web address 02:00:00:00:00:01 type veth peer name eth0 "
+      "address " +
+      std::string(endpoint_mac) +
+      " netns web; ip link set v-web master br0 up; ip -n web address add " + address +
+      " dev eth0; ip -n web link set eth0 up");
 }
 
 std::string LanTest::mac_of(const std::string& netns, const std::string& link) {
