@@ -1,0 +1,2 @@
+#define NETD_JSON_TEMPLATE template
+#include <nlohmann/json.hpp>
