@@ -157,7 +157,7 @@ std::unique_ptr<Process> EndToEnd::start_program(const std::vector<std::string>&
   const Notifications notifications;
   auto program = std::make_unique<Process>(
       arguments, std::vector<std::string>{std::string("NOTIFY_SOCKET=") + notify_path}, log_path);
-  EXPECT_TRUE(notifications.wait_for("READY=1", seconds(20))) << arguments[0] << " is not ready";
+  EXPECT_TRUE(notifications.wait_for("READY=1", seconds(60))) << arguments[0] << " is not ready";
   return program;
 }
 

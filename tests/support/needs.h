@@ -28,9 +28,6 @@ bool has(Feature feature);
 ///
 ///     TEST_F(Ipvlan, RoutesInL3) {
 ///       if (lacks(Feature::ipvlan)) return;
-///
-/// Name the tests in their netd_test(… SECOND_KERNEL …), or they aren't run there and ./test says
-/// so.
 [[nodiscard]] bool lacks(Feature feature);
 
 }  // namespace tests
