@@ -122,6 +122,10 @@ class Controller {
   /// its id or its container's name or id. Other unknown sandboxes are not_found all the same.
   void disconnect(std::string_view network, std::string_view sandbox, bool force);
 
+  /// Why none of the ports that a sandbox wants published is, for its user; empty: some are, or
+  /// none is wanted. With `network`, only when it is the reason. Empty for what doesn't exist.
+  std::string ignored_ports(std::string_view sandbox, std::string_view network = {}) const;
+
   /// The address the sandbox's default route of that family goes to; nothing without one.
   const EndpointRecord* gateway_endpoint(const std::string& sandbox_id, ipam::Family family) const;
   const NetworkRecord& network_by_id(const std::string& id) const;

@@ -213,13 +213,7 @@ std::vector<PublishedPorts::Held> Controller::State::reserve_ports(
   const auto [gateway4, gateway6] = gateways_of(endpoints);
   if (bindings.empty() || (!gateway4 && !gateway6)) return {};
   const NetworkRecord& first = *records.network((gateway4 ? gateway4 : gateway6)->network_id);
-  if (ignores_ports(first)) {
-    log::warn(
-        "published ports are ignored: on this network containers are reached by their own "
-        "addresses",
-        {{"network", first.network.name}, {"driver", first.network.driver}});
-    return {};
-  }
+  if (ignores_ports(first)) return {};
   const auto maps = [&](Family family) {
     const EndpointRecord* gateway = family == Family::v6 && gateway6 ? gateway6 : gateway4;
     const NetworkRecord& of = gateway ? *records.network(gateway->network_id) : first;
@@ -322,6 +316,7 @@ void Controller::State::join(const SandboxRecord& sandbox, std::vector<EndpointR
     publish_event("connect", *records.network(endpoints[i].network_id), now.sandbox.id);
   }
   forget_changed_ports(published, published_elements(now.sandbox.id));
+  log_ignored_ports(now);
   refresh_sandbox(now);
 }
 
@@ -410,6 +405,7 @@ void Controller::State::detach(const SandboxRecord& sandbox, const EndpointRecor
   release_endpoint(gone);
   forget_changed_ports(published, published_elements(after.sandbox.id));
   publish_event("disconnect", *records.network(gone.network_id), after.sandbox.id);
+  log_ignored_ports(*records.sandbox(after.sandbox.id));
   refresh_sandbox(*records.sandbox(after.sandbox.id));
 }
 

@@ -313,6 +313,7 @@ SandboxView Controller::change_ports(std::string_view reference,
   state.ports.keep(after.sandbox.id, std::move(held));
   const SandboxRecord& now = *state.records.sandbox(after.sandbox.id);
   state.forget_changed_ports(before, state.published_elements(now.sandbox.id));
+  if (!add.empty()) state.log_ignored_ports(now);
   state.refresh_sandbox(now);
   return state.view_of(now);
 }

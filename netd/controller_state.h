@@ -156,6 +156,13 @@ struct Controller::State {
                                            const std::vector<EndpointRecord>& endpoints) const;
   /// Whether nothing is published on that network: its containers are on the LAN themselves.
   bool ignores_ports(const NetworkRecord& network) const;
+  /// The one among a sandbox's endpoints whose network keeps its ports from being published: that
+  /// of the default route, or, where there is no such route, any on a LAN. Null: none does.
+  const EndpointRecord* ignorer_of_ports(const std::vector<const EndpointRecord*>& endpoints) const;
+  /// Says so, in words for its user.
+  std::string ignored_ports_text(const EndpointRecord& ignorer) const;
+  /// Logs it, where a sandbox wants ports published and none is.
+  void log_ignored_ports(const SandboxRecord& sandbox) const;
   /// Throws when the network takes no more endpoints.
   void check_room(const NetworkRecord& network) const;
   /// Throws Error when the sandbox's removal has begun.

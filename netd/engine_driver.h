@@ -155,6 +155,8 @@ class EngineDriver {
   };
   SharedPorts ports_shared_with(const EndpointRecord& record) const;
   void publish_ports(EndpointRecord record);
+  /// The protocol has no warnings: the log says that a network on a LAN publishes nothing.
+  void log_ignored_ports(const EndpointRecord& record) const;
   /// An endpoint is no gateway any more: the others carry its ports.
   void leave_ports(SharedPorts shared);
   /// The endpoints carry these ports between them.

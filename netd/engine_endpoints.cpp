@@ -181,6 +181,8 @@ JoinedLink EngineDriver::join(const EngineJoinSpec& spec) {
       link.routes.push_back({{ipam::Address::any(family), 0}, std::nullopt});
   std::ranges::move(driver.routes(of.network, found.endpoint), std::back_inserter(link.routes));
   link.disable_gateway_service = !link.gateway4 && !of.network.internal;
+  // The engine asks only gateways to publish ports.
+  if (!link.gateway4 && !link.gateway6) log_ignored_ports(endpoint(spec.network_id, spec.id));
   return link;
 }
 

@@ -5,6 +5,7 @@
 
 #include "netd/controller_state.h"
 #include "netd/engine_driver.h"
+#include "netd/log.h"
 
 namespace netd {
 
@@ -27,6 +28,11 @@ void EngineDriver::carry_ports(const std::vector<drivers::Port>& ports,
            record.engine->external == before.engine->external;
   });
   change(std::move(endpoints));
+}
+
+void EngineDriver::log_ignored_ports(const EndpointRecord& record) const {
+  if (!record.engine->ports.empty() && state_.ignores_ports(network(record.network_id)))
+    log::warn(state_.ignored_ports_text(record), {{"endpoint", log::short_id(record.endpoint.id)}});
 }
 
 void EngineDriver::publish_ports(EndpointRecord record) {
@@ -74,6 +80,7 @@ void EngineDriver::program(const std::string& network_id, const std::string& id,
   if (record.engine->sandbox_key.empty())
     throw Error(ErrorKind::conflict, fmt::format("endpoint {} has not joined a sandbox", id));
   if (ports) record.engine->ports = *ports;
+  log_ignored_ports(record);
   publish_ports(std::move(record));
 }
 

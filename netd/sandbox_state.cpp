@@ -1,4 +1,6 @@
 // A sandbox as a whole: what follows for it from all its endpoints together.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <tuple>
 
@@ -108,6 +110,46 @@ void Controller::State::replan(SandboxRecord& sandbox,
     record.progress.plan =
         driver_of(of).endpoint_plan(of.network, record.endpoint, sandbox.sandbox);
   }
+}
+
+const EndpointRecord* Controller::State::ignorer_of_ports(
+    const std::vector<const EndpointRecord*>& endpoints) const {
+  const auto ignores = [&](const EndpointRecord* record) {
+    const NetworkRecord& of = *records.network(record->network_id);
+    return driver_of(of).traits().has_links && ignores_ports(of);
+  };
+  const auto sorted = by_priority(endpoints);
+  const auto [gateway4, gateway6] = gateways_of(sorted);
+  if (const EndpointRecord* gateway = gateway4 ? gateway4 : gateway6)
+    return ignores(gateway) ? gateway : nullptr;
+  const auto found = std::ranges::find_if(sorted, ignores);
+  return found == sorted.end() ? nullptr : *found;
+}
+
+std::string Controller::State::ignored_ports_text(const EndpointRecord& ignorer) const {
+  const drivers::Network& of = records.network(ignorer.network_id)->network;
+  const auto& address = ignorer.endpoint.ipv4 ? ignorer.endpoint.ipv4 : ignorer.endpoint.ipv6;
+  return fmt::format(
+      "published ports are ignored: on network {} ({}) containers are reached at their own "
+      "addresses{}",
+      of.name, of.driver, address ? ", this one at " + address->address.to_string() : "");
+}
+
+void Controller::State::log_ignored_ports(const SandboxRecord& sandbox) const {
+  if (sandbox.spec.ports.empty()) return;
+  if (const auto* ignorer = ignorer_of_ports(records.endpoints_of_sandbox(sandbox.sandbox.id)))
+    log::warn(ignored_ports_text(*ignorer), {{"sandbox", sandbox.spec.name}});
+}
+
+std::string Controller::ignored_ports(std::string_view sandbox, std::string_view network) const {
+  const SandboxRecord* record = state_->records.find_sandbox(sandbox).record;
+  if (!record || record->spec.ports.empty()) return {};
+  const EndpointRecord* ignorer =
+      state_->ignorer_of_ports(state_->records.endpoints_of_sandbox(record->sandbox.id));
+  if (!ignorer) return {};
+  const NetworkRecord* wanted = state_->records.find_network(network).record;
+  const bool is_reason = network.empty() || (wanted && wanted->network.id == ignorer->network_id);
+  return is_reason ? state_->ignored_ports_text(*ignorer) : "";
 }
 
 dns::View Controller::State::names_seen_by(const SandboxRecord& sandbox) const {

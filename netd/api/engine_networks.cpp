@@ -62,6 +62,14 @@ std::vector<AttachedEndpoint> attached(const Controller& controller, const std::
 
 const std::set<std::string> no_plugins;
 
+/// Docker answers with nothing; so does this, unless there is something to say.
+Response attachment_response(const Controller& controller, const std::string& sandbox,
+                             const std::string& network) {
+  const std::string warning = controller.ignored_ports(sandbox, network);
+  if (warning.empty()) return empty_response(200);
+  return json_response(200, {{"Warning", warning}});
+}
+
 std::string required_container(const JsonObject& body) {
   std::string container = body.text("Container");
   if (container.starts_with('/')) container.erase(0, 1);
@@ -116,12 +124,14 @@ Response connect_network(const Call& call, Context& context) {
   const auto plugins =
       context.verbs ? context.verbs->asked_by_attachment(call.id, container) : no_plugins;
   if (!plugins.empty())
-    return ask_later(*context.verbs, plugins, [id = call.id, container, spec](RemoteVerbs& verbs) {
-      verbs.connect(id, container, spec);
-      return empty_response(200);
-    });
+    return ask_later(
+        *context.verbs, plugins,
+        [id = call.id, container, spec, &controller = context.controller](RemoteVerbs& verbs) {
+          verbs.connect(id, container, spec);
+          return verbs.gate().run([&] { return attachment_response(controller, container, id); });
+        });
   context.controller.connect(call.id, container, spec);
-  return empty_response(200);
+  return attachment_response(context.controller, container, call.id);
 }
 
 Response disconnect_network(const Call& call, Context& context) {
@@ -132,12 +142,14 @@ Response disconnect_network(const Call& call, Context& context) {
   const auto plugins =
       context.verbs ? context.verbs->asked_by_attachment(call.id, container) : no_plugins;
   if (!plugins.empty())
-    return ask_later(*context.verbs, plugins, [id = call.id, container, force](RemoteVerbs& verbs) {
-      verbs.disconnect(id, container, force);
-      return empty_response(200);
-    });
+    return ask_later(
+        *context.verbs, plugins,
+        [id = call.id, container, force, &controller = context.controller](RemoteVerbs& verbs) {
+          verbs.disconnect(id, container, force);
+          return verbs.gate().run([&] { return attachment_response(controller, container, ""); });
+        });
   context.controller.disconnect(call.id, container, force);
-  return empty_response(200);
+  return attachment_response(context.controller, container, "");
 }
 
 Response remove_network(const Call& call, Context& context) {

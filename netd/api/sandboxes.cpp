@@ -28,6 +28,15 @@ Response sandbox_response(int status, const SandboxView& view, const Controller&
   return json_response(status, sandbox_json(picture_of(view, controller)));
 }
 
+/// The answer to a verb that publishes ports.
+Response publishing_response(int status, const SandboxView& view, const Controller& controller) {
+  nlohmann::json json = sandbox_json(picture_of(view, controller));
+  json["Warnings"] = nlohmann::json::array();
+  const std::string ignored = controller.ignored_ports(view.sandbox->sandbox.id);
+  if (!ignored.empty()) json["Warnings"].push_back(ignored);
+  return json_response(status, json);
+}
+
 }  // namespace
 
 SandboxPicture picture_of(const SandboxView& view, const Controller& controller) {
@@ -71,9 +80,9 @@ Response create_sandbox(const Call& call, Context& context) {
         *context.verbs, plugins, [spec, &controller = context.controller](RemoteVerbs& verbs) {
           const std::string id = verbs.create_sandbox(spec);
           return verbs.gate().run(
-              [&] { return sandbox_response(201, controller.sandbox(id), controller); });
+              [&] { return publishing_response(201, controller.sandbox(id), controller); });
         });
-  return sandbox_response(201, context.controller.create_sandbox(spec), context.controller);
+  return publishing_response(201, context.controller.create_sandbox(spec), context.controller);
 }
 
 Response list_sandboxes(const Call& call, Context& context) {
@@ -107,8 +116,8 @@ Response change_ports(const Call& call, Context& context) {
   const JsonObject body(json, "");
   const auto add = read_port_bindings(body.object("Add"), EmptyBindings::nothing);
   const auto remove = read_port_bindings(body.object("Remove"), EmptyBindings::all);
-  return sandbox_response(200, context.controller.change_ports(call.id, add, remove),
-                          context.controller);
+  return publishing_response(200, context.controller.change_ports(call.id, add, remove),
+                             context.controller);
 }
 
 }  // namespace netd::api

@@ -58,6 +58,14 @@ nlohmann::json call(Context& context, std::string_view method, const std::string
   return result_of(context.api.request(method, target, &body));
 }
 
+void print_warnings(Context& context, const nlohmann::json& answer) {
+  if (!answer.is_object()) return;
+  std::vector<std::string> warnings = answer.value("Warnings", std::vector<std::string>());
+  if (const std::string one = answer.value("Warning", ""); !one.empty()) warnings.push_back(one);
+  for (const std::string& warning : warnings)
+    context.err << "WARNING: " << warning << '\n';
+}
+
 void for_each_name(Context& context, const std::vector<std::string>& names,
                    const std::function<void(const std::string&)>& act) {
   for (const std::string& name : names) {

@@ -85,6 +85,10 @@ nlohmann::json call(Context& context, std::string_view method, const std::string
 nlohmann::json call(Context& context, std::string_view method, const std::string& target,
                     const nlohmann::json& body);
 
+/// "WARNING: …" on `err` for each text of an answer: a string under "Warning", a list under
+/// "Warnings"; none for an empty answer.
+void print_warnings(Context& context, const nlohmann::json& answer);
+
 /// Runs `act` for each name and goes on after a failure, as docker does: the failure is printed and
 /// the exit status becomes 1.
 void for_each_name(Context& context, const std::vector<std::string>& names,

@@ -24,12 +24,12 @@ std::string target(const ConnectOptions& options, const char* verb) {
 void connect(Context& context, const ConnectOptions& options) {
   const json body{{"Container", options.sandbox},
                   {"EndpointConfig", endpoint_settings(options.endpoint)}};
-  call(context, "POST", target(options, "connect"), body);
+  print_warnings(context, call(context, "POST", target(options, "connect"), body));
 }
 
 void disconnect(Context& context, const ConnectOptions& options) {
   const json body{{"Container", options.sandbox}, {"Force", options.force}};
-  call(context, "POST", target(options, "disconnect"), body);
+  print_warnings(context, call(context, "POST", target(options, "disconnect"), body));
 }
 
 void add_ends(CLI::App& command, ConnectOptions& options) {

@@ -54,8 +54,7 @@ json create_request(const CreateOptions& options) {
 
 void create_network(Context& context, const CreateOptions& options) {
   const json created = call(context, "POST", "/networks/create", create_request(options));
-  const std::string warning = created.value("Warning", "");
-  if (!warning.empty()) context.err << "WARNING: " << warning << '\n';
+  print_warnings(context, created);
   context.out << created.at("Id").get<std::string>() << '\n';
 }
 

@@ -71,7 +71,7 @@ void show_ports(Context& context, const PortOptions& options) {
   const std::string target = "/sandboxes/" + client::encode(options.sandbox);
   if (!options.add.empty() || !options.remove.empty()) {
     const json change{{"Add", parse_ports(options.add)}, {"Remove", parse_ports(options.remove)}};
-    call(context, "POST", target + "/ports", change);
+    print_warnings(context, call(context, "POST", target + "/ports", change));
   }
   print_ports(context, call(context, "GET", target), options);
 }

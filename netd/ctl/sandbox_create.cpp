@@ -58,6 +58,7 @@ json create_request(const CreateOptions& options) {
 
 void create_sandbox(Context& context, const CreateOptions& options) {
   const json created = call(context, "POST", "/sandboxes", create_request(options));
+  print_warnings(context, created);
   context.out << created.at("Id").get<std::string>() << '\n';
 }
 

@@ -74,6 +74,47 @@ TEST_F(Routes, PingAndVersionServeNegotiation) {
   EXPECT_EQ(expect(200, "GET", "/info")["OSType"], "linux");
 }
 
+TEST_F(Routes, PortsThatALanIgnoresAreWarnedOf) {
+  kernel_.add_link("", "eth1");
+  const json lan =
+      json::parse(R"({"Options":{"parent":"eth1"},"IPAM":{"Config":[{"Subnet":"10.7.0.0/24"}]}})");
+  for (const char* driver : {"macvlan", "ipvlan"}) {
+    json more = lan;
+    more["Driver"] = driver;
+    create_network("lan", more);
+    create_network("shop");
+    const std::string warning = std::string("published ports are ignored: on network lan (") +
+                                driver +
+                                ") containers are reached at their own addresses, this one at "
+                                "10.7.0.1";
+    const json web = expect(201, "POST", "/sandboxes", json::parse(R"({
+      "Name":"web","Networks":[{"Network":"lan"}],
+      "PortBindings":{"80/tcp":[{"HostPort":"8080"}]}})"));
+    EXPECT_EQ(web["Warnings"], json::array({warning}));
+    EXPECT_EQ(expect(200, "GET", "/sandboxes/web")["Name"], "web") << "it is made";
+    expect(204, "DELETE", "/sandboxes/web");
+
+    EXPECT_EQ(create_web()["Warnings"], json::array());
+    const auto connect = [&](int priority) {
+      return ask("POST", "/networks/lan/connect",
+                 {{"Container", "web"}, {"EndpointConfig", {{"GwPriority", priority}}}});
+    };
+    EXPECT_EQ(connect(-1).body, "") << "the bridge publishes";
+    expect(200, "POST", "/networks/lan/disconnect", {{"Container", "web"}});
+    const Response moved = connect(7);
+    EXPECT_EQ(moved.status, 200);
+    EXPECT_THAT(json::parse(moved.body)["Warning"].get<std::string>(),
+                HasSubstr("published ports are ignored: on network lan"));
+    EXPECT_EQ(ask("POST", "/networks/lan/disconnect", {{"Container", "web"}}).body, "");
+    expect(200, "POST", "/networks/lan/connect", {{"Container", "web"}});
+    EXPECT_NE(ask("POST", "/networks/shop/disconnect", {{"Container", "web"}}).body, "")
+        << "nothing is left that publishes";
+    expect(204, "DELETE", "/sandboxes/web");
+    expect(204, "DELETE", "/networks/lan");
+    expect(204, "DELETE", "/networks/shop");
+  }
+}
+
 TEST_F(Routes, NetworksComeAndGo) {
   const json body = json::parse(R"({"IPAM":{"Config":[{"Subnet":"10.5.0.0/24"}]}})");
   const std::string id = create_network("shop", body);

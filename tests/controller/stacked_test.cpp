@@ -226,15 +226,49 @@ TEST_F(StackedTest, ARenamedParentIsFoundAgain) {
   create_sandbox("later", {"lan"});
 }
 
-TEST_F(StackedTest, AnEnginesLinkStaysUntilTheEndpointGoes) {
-  const std::string id(64, 'a'), endpoint_id(64, '1');
-  const std::string before = world();
+netd::EngineNetworkSpec engine_lan(const std::string& id, const char* gateway = nullptr) {
   netd::EngineNetworkSpec spec;
   spec.id = id;
   spec.options = {{"io.netd.driver", "macvlan"}, {"parent", "eth1"}};
   spec.pools.push_back({.pool = {.subnet = *ipam::Prefix::parse("192.168.7.0/24")}});
+  if (gateway) spec.pools.back().pool.gateway = ipam::Address::parse(gateway);
+  return spec;
+}
+
+TEST_F(StackedTest, AnEnginesPortsAreIgnoredWithALineInTheLog) {
+  const std::string id(64, 'a'), endpoint_id(64, '1');
+  const auto log_of_start = [&](const char* gateway) {
+    netd::EngineDriver engine = controller_->engine();
+    engine.create_network(engine_lan(id, gateway));
+    netd::EngineEndpointSpec wanted;
+    wanted.network_id = id;
+    wanted.id = endpoint_id;
+    wanted.ipv4 = ipam::Prefix::parse("192.168.7.20/24");
+    wanted.ports = {{.container_port = 80, .host_port_first = 8080, .host_port_last = 8080}};
+    engine.create_endpoint(wanted);
+    testing::internal::CaptureStderr();
+    const auto link = engine.join({.network_id = id, .id = endpoint_id, .sandbox_key = "/n"});
+    if (link.gateway4) engine.program(id, endpoint_id, {});  // only a gateway publishes
+    const std::string log = testing::internal::GetCapturedStderr();
+    engine.leave(id, endpoint_id);
+    engine.delete_endpoint(id, endpoint_id);
+    engine.delete_network(id);
+    kernel_.drain();
+    return log;
+  };
+  for (const char* gateway : {"192.168.7.1", static_cast<const char*>(nullptr)}) {
+    const std::string log = log_of_start(gateway);
+    EXPECT_THAT(log, HasSubstr("level=warn msg=\"published ports are ignored"));
+    EXPECT_THAT(log, HasSubstr("this one at 192.168.7.20\" endpoint=111111111111"));
+    EXPECT_EQ(log.find("ignored"), log.rfind("ignored")) << "once";
+  }
+}
+
+TEST_F(StackedTest, AnEnginesLinkStaysUntilTheEndpointGoes) {
+  const std::string id(64, 'a'), endpoint_id(64, '1');
+  const std::string before = world();
   netd::EngineDriver engine = controller_->engine();
-  engine.create_network(spec);
+  engine.create_network(engine_lan(id));
   netd::EngineEndpointSpec wanted;
   wanted.network_id = id;
   wanted.id = endpoint_id;

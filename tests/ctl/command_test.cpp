@@ -193,6 +193,24 @@ TEST(Netctl, SandboxCreateSendsEverything) {
                R"("PortBindings":{"80/tcp":[{"HostIp":"","HostPort":"8080"}]}})"});
 }
 
+TEST(Netctl, WarningsGoToStderr) {
+  FakeApi api;
+  api.answers["POST /sandboxes"] = {201, "application/json",
+                                    R"({"Id":"9c31","Warnings":["ports are ignored","so is x"]})"};
+  const Outcome made = netctl(api, {"sandbox", "create", "-p", "8080:80", "web"});
+  EXPECT_EQ(made.status, 0);
+  EXPECT_EQ(made.output, "9c31\n");
+  EXPECT_EQ(made.errors, "WARNING: ports are ignored\nWARNING: so is x\n");
+  for (const char* verb : {"connect", "disconnect"}) {
+    api.answers["POST /networks/lan/" + std::string(verb)] =
+        ok(R"({"Warning":"ports are ignored"})");
+    const Outcome joined = netctl(api, {"network", verb, "lan", "web"});
+    EXPECT_EQ(joined.status, 0);
+    EXPECT_EQ(joined.output, "");
+    EXPECT_EQ(joined.errors, "WARNING: ports are ignored\n");
+  }
+}
+
 TEST(Netctl, SandboxCreateTakesOneNamespaceOnly) {
   FakeApi api;
   EXPECT_EQ(netctl(api, {"sandbox", "create", "--pid", "1", "--share", "a", "b"}).status, 2);

@@ -8,6 +8,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class Macvlan : public Lan {};
 
@@ -157,10 +158,34 @@ TEST_F(Macvlan, MtuIsTheParentsOrLess) {
 
 TEST_F(Macvlan, PublishedPortsAreIgnoredWithAWarning) {
   create_network();
-  shell("netctl sandbox create --network lan -p 8080:80 web");
+  const std::string output =
+      shell("netctl sandbox create --network lan:ip=192.168.7.150 -p 8080:80 web 2>/run/errors");
+  EXPECT_EQ(shell("cat /run/errors"),
+            "WARNING: published ports are ignored: on network lan (macvlan) containers are reached "
+            "at their own addresses, this one at 192.168.7.150\n");
+  EXPECT_EQ(output, api("/sandboxes/web").at("Id").get<std::string>() + "\n") << "it is made";
   EXPECT_THAT(netd_log(), HasSubstr("published ports are ignored"));
   const e2e::WebServer web(netns_of("web"), 80, "page");
   EXPECT_NE(attempt_outside(e2e::fetch("http://192.0.2.1:8080/")).status, 0);
+}
+
+TEST_F(Macvlan, PortsThatAConnectionTakesAwayAreWarnedOf) {
+  create_network();
+  shell(
+      "netctl network create shop; netctl network create quiet;"
+      "netctl sandbox create --network shop -p 8080:80 web 2>/run/errors");
+  const auto errors_of = [](const std::string& command) {
+    shell("netctl " + command + " 2>/run/errors");
+    return shell("cat /run/errors");
+  };
+  EXPECT_EQ(shell("cat /run/errors"), "");
+  EXPECT_EQ(errors_of("network connect --gw-priority=-1 lan web"), "")
+      << "the bridge is the gateway still";
+  EXPECT_EQ(errors_of("network disconnect lan web"), "");
+  EXPECT_THAT(errors_of("network connect --gw-priority 1 lan web"),
+              StartsWith("WARNING: published ports are ignored: on network lan (macvlan)"));
+  EXPECT_EQ(errors_of("network connect quiet web"), "") << "nothing new";
+  EXPECT_THAT(errors_of("sandbox ports web --add 9090:90"), HasSubstr("ports are ignored"));
 }
 
 TEST_F(Macvlan, BesideABridgeThePortsAreTheBridges) {
