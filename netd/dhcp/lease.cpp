@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "netd/value_json.h"
 
@@ -12,6 +13,7 @@ using std::chrono::seconds;
 
 constexpr std::uint16_t least_mtu = 576;  // RFC 791: what every host takes; less is a mistake
 constexpr std::size_t most_domain_bytes = 253;
+constexpr std::size_t most_domains = 32;
 
 bool is_unicast(const ipam::Address& address) {
   const auto value = static_cast<std::uint32_t>(address.value());
@@ -43,16 +45,60 @@ std::optional<ipam::Prefix> address_of(const Message& ack) {
 }
 
 /// It ends up in a resolv.conf: nothing may pass that means something else there.
-std::string domain_of(const Message& ack) {
-  std::string domain = ack.text(option::domain);
-  if (!domain.empty() && domain.back() == '.') domain.pop_back();
+bool is_domain(std::string_view text) {
   const auto is_fine = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '_' || c == '.';
   };
-  if (domain.size() > most_domain_bytes || !std::ranges::all_of(domain, is_fine)) return {};
-  if (domain.starts_with('.') || domain.find("..") != std::string::npos) return {};
-  return domain;
+  return !text.empty() && text.size() <= most_domain_bytes && std::ranges::all_of(text, is_fine) &&
+         !text.starts_with('.') && text.find("..") == std::string::npos;
+}
+
+std::string domain_of(const Message& ack) {
+  std::string domain = ack.text(option::domain);
+  if (!domain.empty() && domain.back() == '.') domain.pop_back();
+  return is_domain(domain) ? domain : std::string();
+}
+
+/// The name at `offset`, which moves behind it; nothing when it is malformed. Ends: a pointer leads
+/// back, and between two visits of the same one the name has grown.
+std::optional<std::string> read_name(View bytes, std::size_t& offset) {
+  constexpr std::uint8_t pointer = 0xc0, longest_label = 63;
+  std::string name;
+  bool has_jumped = false;
+  for (std::size_t at = offset; at < bytes.size() && name.size() <= most_domain_bytes;) {
+    const std::uint8_t length = bytes[at];
+    const std::size_t next = at + (length >= pointer ? 2 : 1 + length);
+    if (next > bytes.size()) return std::nullopt;
+    if (!std::exchange(has_jumped, has_jumped || length >= pointer)) offset = next;
+    if (length == 0) return name;
+    if (length >= pointer) {
+      const std::size_t target = u16_at(bytes, at) & 0x3fff;
+      if (target >= at) return std::nullopt;
+      at = target;
+      continue;
+    }
+    if (length > longest_label) return std::nullopt;
+    if (!name.empty()) name += '.';
+    name.append(bytes.begin() + static_cast<std::ptrdiff_t>(at) + 1,
+                bytes.begin() + static_cast<std::ptrdiff_t>(next));
+    at = next;
+  }
+  return std::nullopt;
+}
+
+/// RFC 3397 2: names as in DNS messages, pointers count from the option's beginning.
+std::vector<std::string> search_of(const Message& ack) {
+  std::vector<std::string> search;
+  const auto found = ack.options.find(option::domain_search);
+  if (found == ack.options.end()) return search;
+  const View bytes(found->second);
+  for (std::size_t offset = 0; offset < bytes.size() && search.size() < most_domains;) {
+    auto name = read_name(bytes, offset);
+    if (!name) break;
+    if (is_domain(*name)) search.push_back(std::move(*name));
+  }
+  return search;
 }
 
 std::vector<ipam::Address> unicast_addresses(const Message& ack, std::uint8_t code) {
@@ -103,7 +149,7 @@ std::array<std::uint8_t, 16> digest_of(std::string_view text) {
 bool is_same_configuration(const Lease& left, const Lease& right) {
   return left.address == right.address && left.routers == right.routers &&
          left.routes == right.routes && left.dns == right.dns && left.domain == right.domain &&
-         left.mtu == right.mtu;
+         left.search == right.search && left.mtu == right.mtu;
 }
 
 std::optional<Lease> lease_of(const Message& ack, const ipam::Mac& server_mac, Time obtained) {
@@ -115,6 +161,7 @@ std::optional<Lease> lease_of(const Message& ack, const ipam::Mac& server_mac, T
   Lease lease{.address = *address,
               .dns = unicast_addresses(ack, option::dns_server),
               .domain = domain_of(ack),
+              .search = search_of(ack),
               .server = *server,
               .server_mac = server_mac,
               .obtained = obtained,
@@ -153,6 +200,7 @@ void to_json(nlohmann::json& json, const Lease& lease) {
           {"routes", lease.routes},
           {"dns", lease.dns},
           {"domain", lease.domain},
+          {"search", lease.search},
           {"mtu", lease.mtu},
           {"server", lease.server},
           {"server_mac", lease.server_mac},
@@ -170,6 +218,7 @@ void from_json(const nlohmann::json& json, Lease& lease) {
             .routes = json.at("routes").get<std::vector<Route>>(),
             .dns = json.at("dns").get<std::vector<ipam::Address>>(),
             .domain = json.at("domain").get<std::string>(),
+            .search = json.value("search", std::vector<std::string>()),
             .mtu = json.at("mtu").get<std::optional<std::uint16_t>>(),
             .server = json.at("server").get<ipam::Address>(),
             .server_mac = json.at("server_mac").get<ipam::Mac>(),

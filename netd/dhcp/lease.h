@@ -24,7 +24,8 @@ struct Lease {
   std::vector<ipam::Address> routers{};
   std::vector<Route> routes{};  // without default routes
   std::vector<ipam::Address> dns{};
-  std::string domain{};  // a name of letters, digits, '-', '_' and '.', or empty
+  std::string domain{};               // a name of letters, digits, '-', '_' and '.', or empty
+  std::vector<std::string> search{};  // option 119 (RFC 3397): such names
   std::optional<std::uint16_t> mtu{};
   ipam::Address server;    // its identifier, where renewals and the release go
   ipam::Mac server_mac{};  // of the server, or of the relay before it

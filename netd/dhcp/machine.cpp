@@ -17,9 +17,9 @@ constexpr std::uint16_t message_bytes = 1280;
 /// However short a lease is, renewals are not more frequent than this.
 constexpr milliseconds least_renewal{1'000};
 constexpr std::uint8_t wanted_options[] = {
-    option::subnet_mask, option::classless_routes, option::router,
-    option::dns_server,  option::domain,           option::mtu,
-    option::lease_time,  option::renewal_time,     option::rebinding_time};
+    option::subnet_mask,  option::classless_routes, option::router, option::dns_server,
+    option::domain,       option::domain_search,    option::mtu,    option::lease_time,
+    option::renewal_time, option::rebinding_time};
 
 std::string server_text(const ipam::Address& server) {
   return "the DHCP server " + server.to_string();

@@ -25,7 +25,7 @@ inline constexpr std::uint8_t subnet_mask = 1, router = 3, dns_server = 6, hostn
                               domain = 15, mtu = 26, requested_address = 50, lease_time = 51,
                               overload = 52, type = 53, server = 54, parameters = 55, text = 56,
                               message_size = 57, renewal_time = 58, rebinding_time = 59,
-                              client_id = 61, classless_routes = 121;
+                              client_id = 61, domain_search = 119, classless_routes = 121;
 }
 
 /// Option 53.

@@ -31,6 +31,7 @@ class Dnsmasq : public LanTest {
           range +
           ",255.255.255.0,120 --dhcp-option=option:router,192.0.2.254 "
           "--dhcp-option=option:dns-server,192.0.2.53 --dhcp-option=option:mtu,1400 "
+          "--dhcp-option=option:domain-search,eng.lan.example,lan.example "
           "--dhcp-option=option:classless-static-route,0.0.0.0/0,192.0.2.254,10.0.0.0/8,192.0.2.2 "
           "--dhcp-leasefile=/run/leases --pid-file=/run/dnsmasq.pid --log-facility=/run/log "
           "--log-dhcp");
@@ -65,6 +66,7 @@ TEST_F(Dnsmasq, GrantsALeaseWithAllThatItKnows) {
   EXPECT_EQ(granted.routes, (std::vector<Route>{{prefix("10.0.0.0/8"), ip("192.0.2.2")}}));
   EXPECT_EQ(granted.dns, std::vector{ip("192.0.2.53")});
   EXPECT_EQ(granted.domain, "lan.example");
+  EXPECT_EQ(granted.search, (std::vector<std::string>{"eng.lan.example", "lan.example"}));
   EXPECT_EQ(granted.mtu, 1400);
   EXPECT_EQ(granted.lifetime, 120s);
   EXPECT_EQ(granted.renew_after, 60s);

@@ -143,6 +143,38 @@ TEST(Lease, ADomainCannotWriteIntoAResolvConf) {
   }
 }
 
+Bytes bytes_of(std::string_view text) {
+  return {text.begin(), text.end()};
+}
+
+std::vector<std::string> search_of(std::string_view option) {
+  Message message = ack();
+  message.options[option::domain_search] = bytes_of(option);
+  return lease(message)->search;
+}
+
+TEST(Lease, HasTheSearchListOfRfc3397) {
+  using namespace std::string_view_literals;
+  using Names = std::vector<std::string>;
+  // The example of RFC 3397 2: the second name ends where the first one has "apple.com".
+  EXPECT_EQ(search_of("\3eng\5apple\3com\0\x9marketing\xc0\4"sv),
+            (Names{"eng.apple.com", "marketing.apple.com"}));
+  EXPECT_EQ(search_of(""sv), Names{});
+  EXPECT_EQ(search_of("\3lan\0\0\4home\0"sv), (Names{"lan", "home"})) << "the root is no domain";
+}
+
+TEST(Lease, AMalformedSearchListIsReadAsFarAsItGoes) {
+  using namespace std::string_view_literals;
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(search_of("\3lan\0\4hom"sv), Names{"lan"}) << "cut off";
+  EXPECT_EQ(search_of("\3lan"sv), Names{}) << "no end";
+  EXPECT_EQ(search_of("\3lan\0\xc0"sv), Names{"lan"}) << "half a pointer";
+  EXPECT_EQ(search_of("\3lan\0\xc0\5"sv), Names{"lan"}) << "a pointer to itself";
+  EXPECT_EQ(search_of("\3lan\xc0\0"sv), Names{}) << "a pointer back for ever";
+  EXPECT_EQ(search_of('\x40' + std::string(64, 'a') + '\0'), Names{}) << "a long label";
+  EXPECT_EQ(search_of("\5a\nb c\0\3lan\0"sv), Names{"lan"}) << "no line of its own";
+}
+
 TEST(Lease, IsTheSameConfigurationWhateverItsTimesAndServer) {
   const Lease one = *lease(ack());
   Lease other = one;
@@ -151,6 +183,9 @@ TEST(Lease, IsTheSameConfigurationWhateverItsTimesAndServer) {
   EXPECT_TRUE(is_same_configuration(one, other));
   other.dns = {ip("192.0.2.53")};
   EXPECT_FALSE(is_same_configuration(one, other));
+  other = one;
+  other.search = {"lan"};
+  EXPECT_FALSE(is_same_configuration(one, other));
 }
 
 TEST(Lease, ComesBackFromJson) {
@@ -158,6 +193,7 @@ TEST(Lease, ComesBackFromJson) {
   message.set(option::router, ip("192.0.2.1"));
   message.set(option::dns_server, ip("192.0.2.53"));
   message.set(option::domain, std::string_view("lan"));
+  message.options[option::domain_search] = bytes_of(std::string_view("\4home", 6));
   message.set(option::mtu, std::uint16_t{1400});
   message.set_routes(
       {{prefix("0.0.0.0/0"), ip("192.0.2.1")}, {prefix("10.0.0.0/8"), ip("192.0.2.2")}});
@@ -168,8 +204,11 @@ TEST(Lease, ComesBackFromJson) {
       R"({"address":"192.0.2.7/24","dns":["192.0.2.53"],"domain":"lan","lifetime":3600,)"
       R"("mtu":1400,"obtained_ms":1790000000000,"rebind_after":3150,"renew_after":1800,)"
       R"("routers":["192.0.2.1"],"routes":[{"destination":"10.0.0.0/8","gateway":"192.0.2.2"}],)"
-      R"("server":"192.0.2.1","server_mac":"02:00:00:00:00:01"})");
+      R"("search":["home"],"server":"192.0.2.1","server_mac":"02:00:00:00:00:01"})");
   EXPECT_EQ(nlohmann::json::parse(text).get<Lease>(), granted);
+  nlohmann::json older = granted;  // a record of before there were search lists
+  older.erase("search");
+  EXPECT_EQ(older.get<Lease>().search, std::vector<std::string>());
   EXPECT_EQ(nlohmann::json(*lease(ack())).get<Lease>(), *lease(ack()));
 }
 

@@ -110,7 +110,7 @@ TEST_F(MachineTest, SaysWhoItIsAndWhatItWants) {
   EXPECT_EQ(message.mac, endpoint);
   EXPECT_EQ(message.text(option::hostname), "web");
   EXPECT_EQ(message.options.at(option::client_id), (Bytes{0, 'w'}));
-  EXPECT_EQ(message.options.at(option::parameters), (Bytes{1, 121, 3, 6, 15, 26, 51, 58, 59}));
+  EXPECT_EQ(message.options.at(option::parameters), (Bytes{1, 121, 3, 6, 15, 119, 26, 51, 58, 59}));
   EXPECT_EQ(message.number(option::message_size), 1280);
 }
 

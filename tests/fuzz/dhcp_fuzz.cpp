@@ -30,6 +30,8 @@ void check_client(const Message& message) {
   require(lease.address.length >= 1 && lease.address.length <= 32);
   require(lease.renewal() <= lease.rebinding() && lease.rebinding() <= lease.expiry());
   require(lease.domain.find('\n') == std::string::npos);
+  for (const std::string& domain : lease.search)
+    require(!domain.empty() && domain.find_first_of("\n ") == std::string::npos);
   require(nlohmann::json(lease).get<Lease>() == lease);
 }
 
