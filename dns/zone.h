@@ -82,7 +82,7 @@ class ZoneHandle {
 enum class Forwarding {
   none,     // no outside access: NXDOMAIN at once
   host,     // from netd's own namespace (servers of the host's resolv.conf)
-  sandbox,  // from the sandbox's namespace (servers given with --dns)
+  sandbox,  // from the sandbox's namespace (servers given with --dns, or by its LAN)
 };
 
 /// What one sandbox sees.

@@ -216,6 +216,12 @@ struct Controller::State {
 
   // --- leases (lan_leases.cpp)
   dhcp::Client::Request lease_request(const EndpointRecord& record) const;
+  /// What the DHCP servers of a sandbox's LANs say of names, that of the default route's first.
+  struct LeasedNames {
+    std::vector<ipam::Address> servers;
+    std::vector<std::string> search;
+  };
+  LeasedNames leased_names(const std::string& sandbox_id) const;
   /// Boot: those on record are renewed from now on.
   void keep_leases();
   /// The sandbox as it is now that one of its endpoints has another address, or none.

@@ -1,6 +1,9 @@
 // Endpoints whose address a DHCP server of the LAN gave (`--ipam-driver dhcp`), and what becomes of
 // them while the lease lives; addresses that are probed for before they are used (RFC 5227).
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "drivers/options.h"
 #include "netd/controller_state.h"
@@ -8,6 +11,16 @@
 #include "netd/log.h"
 
 namespace netd {
+namespace {
+
+std::string servers_text(const dhcp::Lease& lease) {
+  std::vector<std::string> texts;
+  for (const ipam::Address& server : lease.dns)
+    texts.push_back(server.to_string());
+  return fmt::format("{}", fmt::join(texts, " "));
+}
+
+}  // namespace
 
 bool detects_conflicts(const drivers::Network& network) {
   return drivers::bool_option(network.options, drivers::option_detect_conflicts, false);
@@ -63,6 +76,31 @@ dhcp::Client::Request Controller::State::lease_request(const EndpointRecord& rec
   return request;
 }
 
+Controller::State::LeasedNames Controller::State::leased_names(
+    const std::string& sandbox_id) const {
+  const auto all = records.endpoints_of_sandbox(sandbox_id);
+  if (std::ranges::none_of(all, [](const auto* record) { return record->lease.has_value(); }))
+    return {};
+  std::vector<const EndpointRecord*> sorted = by_priority(all);
+  const EndpointRecord* const gateway = gateway_of(sorted, ipam::Family::v4);
+  std::ranges::stable_partition(sorted, [&](const auto* record) { return record == gateway; });
+  LeasedNames leased;
+  const auto append = [](auto& list, const auto& value) {
+    if (std::ranges::find(list, value) == list.end()) list.push_back(value);
+  };
+  for (const EndpointRecord* record : sorted) {
+    if (!record->lease || record->progress.state != netd::State::joined) continue;
+    for (const ipam::Address& server : record->lease->dns)
+      append(leased.servers, server);
+    // RFC 3397 4: a search list takes the place of the domain.
+    for (const std::string& domain : record->lease->search)
+      append(leased.search, domain);
+    if (record->lease->search.empty() && !record->lease->domain.empty())
+      append(leased.search, record->lease->domain);
+  }
+  return leased;
+}
+
 void Controller::State::keep_leases() {
   if (!leases) return;
   for (const EndpointRecord* record : records.endpoints())
@@ -110,7 +148,12 @@ void Controller::lease_changed(const std::string& endpoint_id, const dhcp::Chang
   if (change.kind == Kind::renewed) return state_->write(std::move(record));
   follow_lease(record);
   const auto address = record.endpoint.ipv4 ? record.endpoint.ipv4->to_string() : "none";
-  log::warn("an address changed", {{"sandbox", sandbox}, {"now", address}, {"why", change.reason}});
+  if (record.endpoint.ipv4 != found->endpoint.ipv4)
+    log::warn("an address changed",
+              {{"sandbox", sandbox}, {"now", address}, {"why", change.reason}});
+  else
+    log::info("a DHCP server changed what it says beside an address",
+              {{"sandbox", sandbox}, {"address", address}, {"dns", servers_text(*change.lease)}});
   try {
     state_->move_endpoint(record);
   } catch (const std::exception& error) {

@@ -65,9 +65,12 @@ dns::View Names::view(const ViewInput& input, const NameDefaults& defaults) cons
     }
   }
   const SandboxSpec& spec = input.sandbox->spec;
-  // Servers the user named are asked from the sandbox, whatever its networks; the host's only when
-  // the sandbox may reach the outside at all (CVE-2024-29018).
-  if (const auto& servers = spec.dns.empty() ? defaults.servers : spec.dns; !servers.empty()) {
+  // Servers that the user or a LAN named are asked from the sandbox; the host's only when the
+  // sandbox may reach the outside at all (CVE-2024-29018).
+  if (const auto& servers = !spec.dns.empty()           ? spec.dns
+                            : !defaults.servers.empty() ? defaults.servers
+                                                        : input.leased_servers;
+      !servers.empty()) {
     view.forwarding = dns::Forwarding::sandbox;
     view.servers = servers;
   } else if (input.reaches_outside && !defaults.host_servers.empty()) {

@@ -17,6 +17,7 @@ struct ViewInput {
   const SandboxRecord* sandbox = nullptr;
   std::vector<const EndpointRecord*> endpoints;  // in the order of their priority
   bool reaches_outside = false;                  // some endpoint gives a default route
+  std::vector<ipam::Address> leased_servers{};   // that DHCP servers of its LANs named, in order
 };
 
 /// Upstream servers and options that hold where a sandbox has none of its own.

@@ -22,9 +22,19 @@ std::vector<ipam::Address> host_gateway(const Controller::State& state) {
   return addresses;
 }
 
-sandbox::ResolverOverrides overrides_of(const Config& config, const SandboxSpec& spec) {
-  return {.nameservers = spec.dns.empty() ? config.dns : spec.dns,
-          .search = spec.dns_search.empty() ? config.dns_search : spec.dns_search,
+/// The first of these that says something.
+template <typename List>
+const List& first_of(const List& asked, const List& configured, const List& leased) {
+  return !asked.empty() ? asked : !configured.empty() ? configured : leased;
+}
+
+sandbox::ResolverOverrides overrides_of(const Controller::State& state,
+                                        const SandboxRecord& sandbox) {
+  const SandboxSpec& spec = sandbox.spec;
+  const Config& config = state.config;
+  const auto leased = state.leased_names(sandbox.sandbox.id);
+  return {.nameservers = first_of(spec.dns, config.dns, leased.servers),
+          .search = first_of(spec.dns_search, config.dns_search, leased.search),
           .options = spec.dns_options.empty() ? config.dns_options : spec.dns_options};
 }
 
@@ -43,7 +53,7 @@ std::string hosts_of(const Controller::State& state, const SandboxRecord& sandbo
 }
 
 std::string resolv_conf_of(const Controller::State& state, const SandboxRecord& sandbox) {
-  const auto overrides = overrides_of(state.config, sandbox.spec);
+  const auto overrides = overrides_of(state, sandbox);
   if (sandbox.dns_port != 0)
     return sandbox::internal_resolv_conf(sandbox::read_host_resolv_conf(state.config.resolv_conf),
                                          overrides);

@@ -154,8 +154,10 @@ std::string Controller::ignored_ports(std::string_view sandbox, std::string_view
 
 dns::View Controller::State::names_seen_by(const SandboxRecord& sandbox) const {
   const auto sorted = by_priority(records.endpoints_of_sandbox(sandbox.sandbox.id));
-  const ViewInput input{
-      .sandbox = &sandbox, .endpoints = sorted, .reaches_outside = gateways_of(sorted).any()};
+  const ViewInput input{.sandbox = &sandbox,
+                        .endpoints = sorted,
+                        .reaches_outside = gateways_of(sorted).any(),
+                        .leased_servers = leased_names(sandbox.sandbox.id).servers};
   return names.view(input, name_defaults());
 }
 

@@ -1,9 +1,6 @@
 // Addresses from the LAN's DHCP server, its router advertisements, and probes for addresses that
 // somebody has already.
 #include <gmock/gmock.h>
-#include <signal.h>
-
-#include <fstream>
 
 #include "tests/lan/lan.h"
 #include "tests/support/dhcp_server.h"
@@ -27,26 +24,13 @@ class Dhcp : public Lan {
     Lan::TearDown();
   }
 
-  /// dnsmasq on the router.
   static void start_server(const std::string& range = "192.168.7.50,192.168.7.59") {
-    shell(
-        "ip netns exec router dnsmasq --conf-file=/dev/null --user=root --port=0 --no-ping "
-        "--interface=eth0 --bind-interfaces --dhcp-authoritative --dhcp-range=" +
-        range +
-        ",255.255.255.0,120 --dhcp-option=option:router,192.168.7.1 "
-        "--dhcp-option=option:classless-static-route,0.0.0.0/0,192.168.7.1,10.66.0.0/"
-        "16,192.168.7.2 "
-        "--enable-ra --dhcp-range=fd07::,ra-only --ra-param=eth0,4 "
-        "--dhcp-leasefile=/run/leases --pid-file=/run/dnsmasq.pid --log-facility=/run/dnsmasq.log "
-        "--log-dhcp");
+    start_dnsmasq("--port=0 --no-ping --dhcp-range=" + range +
+                  ",255.255.255.0,120 --dhcp-option=option:classless-static-route,"
+                  "0.0.0.0/0,192.168.7.1,10.66.0.0/16,192.168.7.2 "
+                  "--enable-ra --dhcp-range=fd07::,ra-only --ra-param=eth0,4");
   }
-  static void stop_server() {
-    std::ifstream file("/run/dnsmasq.pid");
-    pid_t pid = 0;
-    if (!(file >> pid)) return;
-    kill(pid, SIGTERM);
-    shell("while [ -e /proc/" + std::to_string(pid) + " ]; do :; done; rm -f /run/dnsmasq.pid");
-  }
+  static void stop_server() { stop_dnsmasq(); }
   static std::string leases() { return shell("cat /run/leases"); }
   static void create_leased(const std::string& options = "-d macvlan -o parent=lan0") {
     shell("netctl network create --ipam-driver dhcp " + options + " lan");

@@ -1,6 +1,9 @@
 #include "tests/lan/lan.h"
 
+#include <signal.h>
+
 #include <cstdlib>
+#include <fstream>
 #include <stdexcept>
 
 namespace lan {
@@ -49,6 +52,22 @@ std::string Lan::on(const std::string& machine, const std::string& command) {
 
 e2e::Result Lan::attempt_on(const std::string& machine, const std::string& command) {
   return attempt("ip netns exec " + machine + " " + command);
+}
+
+void Lan::start_dnsmasq(const std::string& options) {
+  on("router",
+     "dnsmasq --conf-file=/dev/null --user=root --interface=eth0 --bind-interfaces "
+     "--dhcp-authoritative --dhcp-option=option:router,192.168.7.1 --dhcp-leasefile=/run/leases "
+     "--pid-file=/run/dnsmasq.pid --log-facility=/run/dnsmasq.log --log-dhcp " +
+         options);
+}
+
+void Lan::stop_dnsmasq() {
+  std::ifstream file("/run/dnsmasq.pid");
+  pid_t pid = 0;
+  if (!(file >> pid)) return;
+  kill(pid, SIGTERM);
+  shell("while [ -e /proc/" + std::to_string(pid) + " ]; do :; done; rm -f /run/dnsmasq.pid");
 }
 
 nlohmann::json Lan::link_in(const std::string& sandbox, const std::string& link) {

@@ -33,6 +33,11 @@ class Lan : public e2e::EndToEnd {
   /// Runs a command on the router, the neighbour, or the switch ("lan").
   static std::string on(const std::string& machine, const std::string& command);
   static e2e::Result attempt_on(const std::string& machine, const std::string& command);
+  /// dnsmasq on the router; it answers when this returns. `options`: its range at least, and
+  /// `--port=0` for no DNS. Leases are in /run/leases, the log in /run/dnsmasq.log.
+  static void start_dnsmasq(const std::string& options);
+  /// Waits for its end; fine when there is none.
+  static void stop_dnsmasq();
   /// Of a link in a sandbox: what `ip -j -d` says.
   static nlohmann::json link_in(const std::string& sandbox, const std::string& link = "eth0");
 };
