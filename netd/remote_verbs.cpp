@@ -11,7 +11,7 @@ void add_plugins(const NetworkRecord& network, RemoteVerbs::PluginNames& plugins
   if (network.remote.ipam) plugins.insert(network.ipam_driver);
   // The LAN takes its time to answer, too.
   if (network.network.leased || detects_conflicts(network.network))
-    plugins.insert("LAN of " + network.network.name);
+    plugins.insert(Workers::lan_of(network.network.name));
 }
 
 }  // namespace

@@ -11,14 +11,17 @@ namespace netd {
 Workers::Place Workers::admit(const std::set<std::string>& plugins) {
   const std::scoped_lock lock(counts_->mutex);
   if (counts_->all >= most)
-    throw Error(ErrorKind::unavailable,
-                fmt::format("{} requests wait for plugins already: try again later", most));
-  for (const std::string& plugin : plugins)
-    if (counts_->by_plugin[plugin] >= most_per_plugin)
+    throw Error(
+        ErrorKind::unavailable,
+        fmt::format("{} requests wait for plugins and LANs already: try again later", most));
+  for (const std::string& plugin : plugins) {
+    const bool is_lan = plugin.starts_with(lan_prefix);
+    const std::size_t limit = is_lan ? most_per_lan : most_per_plugin;
+    if (counts_->by_plugin[plugin] >= limit)
       throw Error(ErrorKind::unavailable,
-                  fmt::format("{} requests wait for plugin {} already: is it hanging? Try again "
-                              "later",
-                              most_per_plugin, plugin));
+                  fmt::format("{} requests wait for {}{} already: is it hanging? Try again later",
+                              limit, is_lan ? "" : "plugin ", plugin));
+  }
   for (const std::string& plugin : plugins)
     ++counts_->by_plugin[plugin];
   ++counts_->all;

@@ -1,5 +1,5 @@
-// Threads for verbs that wait for plugins. A plugin that hangs holds its own share of them and no
-// other's.
+// Threads for verbs that wait for plugins, or for a LAN. One that hangs holds its own share of them
+// and no other's.
 #pragma once
 
 #include <condition_variable>
@@ -17,7 +17,12 @@ namespace netd {
 class Workers {
  public:
   static constexpr std::size_t most_per_plugin = 64;  // verbs that wait for one plugin
-  static constexpr std::size_t most = 512;            // in all
+  static constexpr std::size_t most_per_lan = 256;    // as many as a /24 has addresses
+  static constexpr std::size_t most = 1024;           // in all
+
+  /// Stands among plugins for the LAN of a network, whose hosts are asked: all its containers may
+  /// be started at once, and a thread that waits costs little.
+  static std::string lan_of(const std::string& network) { return lan_prefix + network; }
 
   Workers() = default;
   ~Workers() { stop(); }
@@ -38,6 +43,8 @@ class Workers {
   void stop();
 
  private:
+  static constexpr const char* lan_prefix = "the LAN of network ";  // no plugin's name has spaces
+
   struct Counts {
     std::mutex mutex;
     std::map<std::string, std::size_t> by_plugin;

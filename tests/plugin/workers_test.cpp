@@ -23,6 +23,25 @@ TEST(WorkersOfPlugins, AHangingPluginHoldsOnlyItsOwnPlaces) {
   EXPECT_NO_THROW(workers.admit({"slow"}));
 }
 
+TEST(WorkersOfPlugins, AllContainersOfALanMayComeAtOnce) {
+  Workers workers;
+  const std::string lan = Workers::lan_of("office");
+  std::vector<Workers::Place> places;
+  for (std::size_t i = 0; i < 254; ++i)  // what a /24 has
+    places.push_back(workers.admit({lan}));
+  while (places.size() < Workers::most_per_lan)
+    places.push_back(workers.admit({lan}));
+  try {
+    workers.admit({lan});
+    FAIL() << "admitted";
+  } catch (const netd::Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "256 requests wait for the LAN of network office already: is it hanging? Try "
+                 "again later");
+  }
+  EXPECT_NO_THROW(workers.admit({"fast", Workers::lan_of("home")}));
+}
+
 TEST(WorkersOfPlugins, StopWaitsForAll) {
   Workers workers;
   std::promise<void> go;
