@@ -10,6 +10,8 @@
 namespace netd::dhcp {
 namespace {
 
+constexpr int most_timeouts = 6;  // for a server that is busy
+
 std::string seconds_text(std::chrono::milliseconds duration) {
   const auto tenths = (duration.count() + 50) / 100;
   std::string text = std::to_string(tenths / 10);
@@ -27,11 +29,28 @@ Keeper::Keeper(Loop& loop, Client::Request request, const Timing& timing, Ears e
                [&loop] { return loop.random(); }) {}
 
 void Keeper::acquire() {
-  const Time now = loop_.now();
-  patience_ = now + request_.timeout;
-  act_on(machine_.start(now, request_.former));
+  began_ = loop_.now();
+  patience_ = began_ + request_.timeout;
+  loop_.update(*this);
+  Turns& turns = loop_.turns(request_.interface);
+  turns.enter([weak = weak_from_this(), &turns] {
+    const auto self = weak.lock();
+    if (self && !self->finished_)
+      self->begin();
+    else
+      turns.leave();
+  });
+}
+
+void Keeper::begin() {
+  has_turn_ = true;
+  act_on(machine_.start(loop_.now(), request_.former));
   // An interface that can't send now is the caller's mistake or misfortune: no reason to wait.
   if (!failure_.empty() && !finished_) give_up();
+}
+
+void Keeper::leave_turn() {
+  if (std::exchange(has_turn_, false)) loop_.turns(request_.interface).leave();
 }
 
 void Keeper::keep(const Lease& lease) {
@@ -53,10 +72,22 @@ std::optional<Time> Keeper::deadline() const {
 }
 
 void Keeper::expire(Time now) {
-  if (patience_ && now >= *patience_)
+  if (patience_ && now >= *patience_ && !is_patient(now))
     give_up();
   else
     act_on(machine_.expire(now));
+}
+
+/// A server that answers others is busy, not silent. dnsmasq pings the first six addresses before
+/// it offers them, 3 s each, and hears nobody meanwhile.
+bool Keeper::is_patient(Time now) {
+  if (!tap_ || !machine_.trouble().empty() || now >= began_ + most_timeouts * request_.timeout)
+    return false;
+  const auto silence = std::chrono::floor<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - tap_->wire().last_answer());
+  if (silence >= request_.timeout) return false;
+  patience_ = now + request_.timeout - silence;
+  return true;
 }
 
 void Keeper::heard(const Received& received) {
@@ -111,6 +142,7 @@ void Keeper::tell(const Output& output) {
   if (is_first) {
     obtained_ = true;
     patience_.reset();
+    leave_turn();
     ears_.outcome({.lease = machine_.lease()});
     return;
   }
@@ -134,7 +166,8 @@ void Keeper::tell(const Output& output) {
 /// The time is over, or there is no way to ask.
 void Keeper::give_up() {
   std::string error = failure_;
-  const std::string within = request_.interface + " within " + seconds_text(request_.timeout);
+  const auto waited = patience_ ? *patience_ - began_ : request_.timeout;
+  const std::string within = request_.interface + " within " + seconds_text(waited);
   if (error.empty())
     error = machine_.trouble().empty() ? "no DHCP server answered on " + within
                                        : "no DHCP lease on " + within + ": " + machine_.trouble();
@@ -146,6 +179,7 @@ void Keeper::give_up() {
 void Keeper::finish() {
   finished_ = true;
   tap_.reset();
+  leave_turn();
   loop_.update(*this);
 }
 

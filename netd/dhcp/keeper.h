@@ -41,10 +41,13 @@ class Keeper final : public Activity,
   void heard(const Arp&) override {}
 
  private:
+  void begin();
+  void leave_turn();
   void act_on(const Output& output);
   void send(const Transmission& transmission);
   void check(const ipam::Address& address);
   void tell(const Output& output);
+  bool is_patient(Time now);
   void give_up();
   void finish();
 
@@ -53,10 +56,12 @@ class Keeper final : public Activity,
   Ears ears_;
   Machine machine_;
   std::optional<Wire::Tap> tap_;
-  std::optional<Time> patience_;  // until when `acquire` may take
+  Time began_{};                  // of `acquire`
+  std::optional<Time> patience_;  // until when it may take
   bool obtained_ = false;         // there is or was a lease
   bool finished_ = false;
-  std::string failure_;  // of the interface, the last one
+  bool has_turn_ = false;  // to acquire (turns.h)
+  std::string failure_;    // of the interface, the last one
 };
 
 }  // namespace netd::dhcp

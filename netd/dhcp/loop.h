@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "netd/dhcp/lease.h"
+#include "netd/dhcp/turns.h"
 #include "netd/dhcp/wire.h"
 
 namespace netd::dhcp {
@@ -54,6 +55,10 @@ class Loop {
   void add(std::shared_ptr<Activity> activity);
   void update(Activity& activity);
 
+  /// Where those who want a lease by that interface queue.
+  Turns& turns(const std::string& interface) {
+    return turns_.try_emplace(interface, io_).first->second;
+  }
   /// The interface's socket as it is now. Throws as Wire::open.
   std::shared_ptr<Wire> wire(const std::string& interface);
 
@@ -83,6 +88,7 @@ class Loop {
   std::set<std::pair<Time, Activity*>> deadlines_;
   std::optional<Time> armed_;
   std::map<std::string, OpenWire> wires_;
+  std::map<std::string, Turns> turns_;
   std::thread thread_;  // last: begins when all else is there
 };
 

@@ -25,6 +25,9 @@ namespace {
 
 constexpr int frames_a_turn = 64;  // then others have theirs
 constexpr std::size_t longest_frame = 9216;
+/// The usual 208 KiB hold some 160 answers, and what is lost is asked for again only after 4 s (RFC
+/// 2131 4.1): here there is room for those of a /22 that is started at once.
+constexpr int receive_bytes = 1024 * 1280;
 
 [[noreturn]] void fail(const std::string& act, const std::string& interface) {
   throw std::system_error(errno, std::system_category(), act + " " + interface);
@@ -82,6 +85,10 @@ int open_socket(const sandbox::LinkFacts& link) {
   // A server on this host answers through the bridge: what leaves it is heard too.
   set(socket, SOL_PACKET, PACKET_IGNORE_OUTGOING, link.kind == "bridge" ? 0 : 1, interface);
   set(socket, SOL_PACKET, PACKET_AUXDATA, 1, interface);
+  // Needs the machine's own CAP_NET_ADMIN, so not within a user namespace: then as much as may be.
+  if (setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes, sizeof receive_bytes) <
+      0)
+    set(socket, SOL_SOCKET, SO_RCVBUF, receive_bytes, interface);
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
   address.sll_protocol = htons(ETH_P_ALL);
@@ -187,6 +194,7 @@ void Wire::deliver(View frame, bool checksum_pending) {
   if (!message) return;
   const auto [begin, end] = listeners_.equal_range(message->mac);
   const std::multimap<ipam::Mac, Listener*> listeners(begin, end);
+  if (!listeners.empty()) last_answer_ = std::chrono::steady_clock::now();
   for (const auto& [mac, listener] : listeners)
     listener->heard(Received{*message, datagram->from});
 }

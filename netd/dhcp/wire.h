@@ -4,6 +4,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
@@ -63,6 +64,8 @@ class Wire : public std::enable_shared_from_this<Wire> {
     std::multimap<ipam::Mac, Listener*>::iterator place_;
   };
 
+  /// When a server last answered one of the listeners.
+  std::chrono::steady_clock::time_point last_answer() const { return last_answer_; }
   /// Whether there are taps.
   bool is_used() const { return !listeners_.empty(); }
 
@@ -80,6 +83,7 @@ class Wire : public std::enable_shared_from_this<Wire> {
   const bool is_bridge_;
   boost::asio::posix::stream_descriptor socket_;
   std::multimap<ipam::Mac, Listener*> listeners_;
+  std::chrono::steady_clock::time_point last_answer_{};
 };
 
 }  // namespace netd::dhcp

@@ -53,11 +53,11 @@ std::string LanTest::mac_of(const std::string& netns, const std::string& link) {
   return text;
 }
 
-void LanTest::restart_client() {
+void LanTest::restart_client(const Timing& timing) {
   client_.reset();
   client_ = std::make_unique<Client>(
       control_.get_executor(),
-      [this](const std::string&, const Change& change) { changes_.push_back(change); }, quick());
+      [this](const std::string&, const Change& change) { changes_.push_back(change); }, timing);
 }
 
 Timing LanTest::quick() {

@@ -36,7 +36,7 @@ class LanTest : public NamespaceTest {
 
   netd::dhcp::Client& client() { return *client_; }
   /// As when netd dies and comes back: without a word to servers.
-  void restart_client();
+  void restart_client(const netd::dhcp::Timing& timing = quick());
 
   /// The endpoint's on `interface`, with times that don't let a test wait.
   static netd::dhcp::Client::Request request(const std::string& interface = "eth0");
