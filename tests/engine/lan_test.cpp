@@ -3,6 +3,7 @@
 
 #include "tests/engine/engine.h"
 #include "tests/lan/lan.h"
+#include "tests/support/needs.h"
 
 namespace engine {
 namespace {
@@ -88,6 +89,39 @@ TEST_F(EngineOnLan, KillsOfBothSides) {
   crash_engine();
   start_engine();
   EXPECT_TRUE(soon(is_there));
+  expect_no_trace();
+}
+
+class EngineOnSharedMac : public EngineOnLan {
+ protected:
+  void SetUp() override {
+    if (tests::lacks(tests::Feature::ipvlan) || tests::lacks(tests::Feature::vlan)) return;
+    EngineOnLan::SetUp();
+  }
+};
+
+TEST_F(EngineOnSharedMac, ContainersAreOnIpvlanNetworksOfLanAndVlan) {
+  if (IsSkipped() || HasFailure()) return;
+  create_network("lan",
+                 "-o io.netd.driver=ipvlan -o parent=lan0 --subnet 192.168.7.0/24 --ip-range "
+                 "192.168.7.128/25 --gateway 192.168.7.1");
+  create_network("tagged",
+                 "-o io.netd.driver=ipvlan -o parent=lan0.42 --subnet 192.168.42.0/24 --gateway "
+                 "192.168.42.1");
+  run("web", "--network lan --ip 192.168.7.150");
+  EXPECT_EQ(on_neighbour(e2e::fetch("http://192.168.7.150/")), "web");
+  EXPECT_THAT(on_neighbour("ip neigh show 192.168.7.150"),
+              HasSubstr(nlohmann::json::parse(shell("ip -j link show lan0"))
+                            .at(0)
+                            .at("address")
+                            .get<std::string>()));
+  EXPECT_THAT(in_container("web", "ip route"), HasSubstr("default via 192.168.7.1"));
+  EXPECT_EQ(run_once("--network lan", fetch_with_busybox("http://web/")).output, "web");
+  run("other", "--network tagged --ip 192.168.42.150");
+  EXPECT_EQ(on_neighbour(e2e::fetch("http://192.168.42.150/")), "other");
+  docker("rm -f other");
+  docker("network rm tagged");
+  EXPECT_TRUE(soon([] { return attempt("ip link show lan0.42").status != 0; }));
   expect_no_trace();
 }
 
