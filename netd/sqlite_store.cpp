@@ -1,135 +1,13 @@
 #include "netd/sqlite_store.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <system_error>
+#include <map>
 
 #include "netd/checkpointer.h"
-#include "netd/error.h"
-#include "netd/sqlite.h"
+#include "netd/sqlite_database.h"
 #include "netd/watch_feed.h"
 
 namespace netd {
 namespace {
-
-constexpr std::int64_t application_id = 0x6e657464;  // "netd"; file(1) and sqlite3(1) show it
-
-// A table with row ids: values are kilobytes, which WITHOUT ROWID would put into the index's nodes.
-constexpr const char* schema = R"(
-  BEGIN IMMEDIATE;
-  PRAGMA application_id = 0x6e657464;
-  PRAGMA user_version = 1;
-  CREATE TABLE entries (key TEXT NOT NULL UNIQUE, value BLOB NOT NULL, revision INTEGER NOT NULL);
-  CREATE TABLE last_revision (revision INTEGER NOT NULL);
-  INSERT INTO last_revision VALUES (0);
-  COMMIT)";
-
-/// What to do about a failure, for the end of its message.
-std::string remedy(const sqlite::Failure& failure, const std::filesystem::path& file) {
-  const std::string name = file.string();
-  switch (failure.code()) {
-    case SQLITE_NOTADB:
-    case SQLITE_CORRUPT:
-      return fmt::format(
-          "the file is damaged and was left as it is; put a copy of it back, or move it away with "
-          "its "
-          "log (for f in {0}*; do mv $f $f.damaged; done) and start netd anew: it then knows no "
-          "networks, and `netctl system purge` removes what containers still have",
-          name);
-    case SQLITE_FULL:
-      return "free some space on the disk of " + file.parent_path().string();
-    case SQLITE_CANTOPEN:
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-      return "netd has to be able to write there (root, not a read-only mount)";
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return "another program holds it locked; close it (fuser " + name + " shows which)";
-    default:
-      return "see the kernel's log for trouble with the disk";
-  }
-}
-
-Error store_error(std::string_view act, const sqlite::Failure& failure,
-                  const std::filesystem::path& file) {
-  return {ErrorKind::internal,
-          fmt::format("{} {}: {}; {}", act, file.string(), failure.what(), remedy(failure, file))};
-}
-
-/// An empty file is an empty database. SQLite would make it readable for all; labels and options in
-/// it are nobody else's business. True when there was none.
-bool make_file(const std::filesystem::path& file) {
-  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) {
-    if (errno == EEXIST) return false;
-    throw Error(ErrorKind::internal,
-                fmt::format("create {}: {}", file.string(), std::system_category().message(errno)));
-  }
-  close(fd);
-  return true;
-}
-
-/// The new file's name has to survive power loss as well.
-void sync_directory(const std::filesystem::path& directory) {
-  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;  // fsync of a directory is best effort, as in SQLite itself
-  fsync(fd);
-  close(fd);
-}
-
-void check_identity(sqlite::Connection& connection, const std::filesystem::path& file) {
-  const auto identity = connection.query_integer("PRAGMA application_id");
-  const auto version = connection.query_integer("PRAGMA user_version");
-  const auto tables = connection.query_integer("SELECT count(*) FROM sqlite_schema");
-  if (identity == 0 && version == 0 && tables == 0) return;  // new
-  if (identity != application_id)
-    throw Error(
-        ErrorKind::internal,
-        fmt::format("open {0}: this is another program's database, not netd's; it was left as it "
-                    "is. Move it away, or give netd another --state-dir",
-                    file.string()));
-  if (version > SqliteStore::schema_version)
-    throw Error(
-        ErrorKind::internal,
-        fmt::format("open {0}: a newer netd wrote it (schema {1}, this netd {2} knows up to {3}); "
-                    "it was left as it is. Run that netd again, or move {0} away to begin "
-                    "without networks",
-                    file.string(), version, NETD_VERSION, SqliteStore::schema_version));
-}
-
-void check_content(sqlite::Connection& connection) {
-  const std::string found = connection.query_text("PRAGMA quick_check(1)");
-  if (found != "ok") throw sqlite::Failure(SQLITE_CORRUPT, found);
-}
-
-/// A truncating checkpoint or a person with sqlite3(1) holds the lock: asks again for ten seconds.
-/// SQLite's own handler would sleep up to 100 ms at a time, on the control thread.
-int wait_for_lock(void*, int attempts) {
-  constexpr useconds_t pause = 200;
-  usleep(pause);
-  return attempts < 50'000;
-}
-
-sqlite::Connection open_database(const std::filesystem::path& file) {
-  const bool made = make_file(file);
-  try {
-    sqlite::Connection connection(file);
-    sqlite3_busy_handler(connection.get(), wait_for_lock, nullptr);
-    check_identity(connection, file);
-    check_content(connection);
-    connection.execute(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
-        "PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY");
-    if (connection.query_integer("PRAGMA user_version") == 0) connection.execute(schema);
-    connection.execute("PRAGMA synchronous=NORMAL");
-    if (made) sync_directory(file.parent_path());
-    return connection;
-  } catch (const sqlite::Failure& failure) {
-    throw store_error("open", failure, file);
-  }
-}
 
 /// The first key that doesn't begin with `prefix` and comes after those that do; empty = there is
 /// none.
@@ -143,13 +21,15 @@ std::string end_of(std::string prefix) {
 }  // namespace
 
 struct SqliteStore::State {
-  explicit State(const std::filesystem::path& database)
+  State(const std::filesystem::path& database, Clock now_)
       : file(database),
-        connection(open_database(database)),
+        now(std::move(now_)),
+        connection(open_store_database(database)),
         revision(connection.query_integer("SELECT revision FROM last_revision")),
         feed(revision, {.changes = kept_changes, .bytes = kept_bytes}),
         checkpointer(database) {
     sqlite3_wal_hook(connection.get(), &State::committed, this);
+    load_leases();
   }
 
   static int committed(void* state, sqlite3*, const char*, int pages) {
@@ -158,14 +38,37 @@ struct SqliteStore::State {
   }
 
   bool holds(const Compare& compare);
+  std::optional<Entry> find(const std::string& key);
+  sqlite::Statement& bind_range(const std::string& prefix);
+  std::optional<Entry> first_below(const std::string& prefix);
+  std::vector<Entry> what_there_is(const std::vector<Compare>& compares);
+  void check_leases(const std::vector<Change>& changes) const;
   bool make(const Change& change, Revision at);
   void set_revision(Revision to) { put_revision.bind(1, to).run(); }
+  void told(Revision at, std::vector<Change> changes) {
+    revision = at;
+    feed.tell(at, std::move(changes));
+  }
+
+  struct Held {
+    std::chrono::seconds time_to_live;
+    std::chrono::steady_clock::time_point until;
+  };
+  void load_leases();
+  void hold(Lease lease, std::chrono::seconds time_to_live) {
+    leases[lease] = {time_to_live, now() + time_to_live};
+  }
+  void end_lease(Lease lease);
+  void end_leases_that_ran_out();
 
   std::filesystem::path file;
+  Clock now;
+  std::map<Lease, Held> leases;
   sqlite::Connection connection;
   Revision revision;
   WatchFeed feed;
 
+  std::string range_end;
   sqlite::Statement select{connection, "SELECT value, revision FROM entries WHERE key = ?"};
   sqlite::Statement select_revision{connection, "SELECT revision FROM entries WHERE key = ?"};
   sqlite::Statement select_all{
@@ -174,9 +77,13 @@ struct SqliteStore::State {
       connection,
       "SELECT key, value, revision FROM entries WHERE key >= ? AND key < ? ORDER BY key"};
   sqlite::Statement put{connection,
-                        "INSERT INTO entries (key, value, revision) VALUES (?1, ?2, ?3) "
-                        "ON CONFLICT (key) DO UPDATE SET value = ?2, revision = ?3"};
+                        "INSERT INTO entries (key, value, revision, lease) VALUES (?1, ?2, ?3, ?4) "
+                        "ON CONFLICT (key) DO UPDATE SET value = ?2, revision = ?3, lease = ?4"};
   sqlite::Statement erase{connection, "DELETE FROM entries WHERE key = ?"};
+  sqlite::Statement select_leased{connection,
+                                  "SELECT key FROM entries WHERE lease = ? AND lease <> 0"};
+  sqlite::Statement put_lease{connection, "INSERT INTO leases (seconds) VALUES (?)"};
+  sqlite::Statement erase_lease{connection, "DELETE FROM leases WHERE id = ?"};
   sqlite::Statement put_revision{connection, "UPDATE last_revision SET revision = ?"};
   sqlite::Statement begin{connection, "BEGIN IMMEDIATE"};
   sqlite::Statement commit{connection, "COMMIT"};
@@ -186,6 +93,7 @@ struct SqliteStore::State {
 };
 
 bool SqliteStore::State::holds(const Compare& compare) {
+  if (compare.prefix) return !first_below(compare.key);
   auto& statement = select_revision.bind(1, compare.key);
   Revision found = 0;
   if (statement.step()) {
@@ -195,10 +103,48 @@ bool SqliteStore::State::holds(const Compare& compare) {
   return found == compare.revision;
 }
 
+std::optional<Entry> SqliteStore::State::find(const std::string& key) {
+  auto& statement = select.bind(1, key);
+  if (!statement.step()) return std::nullopt;
+  Entry entry{key, statement.bytes(0), statement.integer(1)};
+  statement.reset();
+  return entry;
+}
+
+/// A statement that gives the entries below `prefix`. The bytes stay bound until it is reset.
+sqlite::Statement& SqliteStore::State::bind_range(const std::string& prefix) {
+  range_end = end_of(prefix);
+  if (range_end.empty()) return select_all.bind(1, prefix);
+  return select_below.bind(1, prefix).bind(2, range_end);
+}
+
+std::optional<Entry> SqliteStore::State::first_below(const std::string& prefix) {
+  auto& statement = bind_range(prefix);
+  if (!statement.step()) return std::nullopt;
+  Entry entry{statement.bytes(0), statement.bytes(1), statement.integer(2)};
+  statement.reset();
+  return entry;
+}
+
+std::vector<Entry> SqliteStore::State::what_there_is(const std::vector<Compare>& compares) {
+  std::vector<Entry> entries;
+  for (const Compare& compare : compares)
+    if (auto entry = compare.prefix ? first_below(compare.key) : find(compare.key))
+      entries.push_back(std::move(*entry));
+  return entries;
+}
+
+void SqliteStore::State::check_leases(const std::vector<Change>& changes) const {
+  for (const Change& change : changes)
+    if (change.lease != 0 && !leases.contains(change.lease))
+      throw StoreError(StoreError::Kind::no_lease,
+                       "write " + change.key + ": its lease has run out");
+}
+
 /// False when it was a deletion of an absent key.
 bool SqliteStore::State::make(const Change& change, Revision at) {
   if (change.value) {
-    put.bind(1, change.key).bind_blob(2, *change.value).bind(3, at).run();
+    put.bind(1, change.key).bind_blob(2, *change.value).bind(3, at).bind(4, change.lease).run();
     return true;
   }
   erase.bind(1, change.key).run();
@@ -248,9 +194,44 @@ class Transaction {
 
 }  // namespace
 
-SqliteStore::SqliteStore(const std::filesystem::path& file) {
+/// How long netd was away isn't known on this clock: leases begin anew.
+void SqliteStore::State::load_leases() {
+  sqlite::Statement statement(connection, "SELECT id, seconds FROM leases");
+  while (statement.step())
+    hold(statement.integer(0), std::chrono::seconds(statement.integer(1)));
+}
+
+void SqliteStore::State::end_lease(Lease lease) {
+  std::vector<Change> changes;
+  const Revision next = revision + 1;
+  {
+    Transaction transaction(connection, begin, commit, rollback, Durability::process);
+    select_leased.bind(1, lease);
+    while (select_leased.step())
+      changes.push_back({select_leased.bytes(0), std::nullopt});
+    for (const Change& change : changes)
+      make(change, next);
+    erase_lease.bind(1, lease).run();
+    if (!changes.empty()) set_revision(next);
+    transaction.commit();
+  }
+  leases.erase(lease);
+  if (!changes.empty()) told(next, std::move(changes));
+}
+
+void SqliteStore::State::end_leases_that_ran_out() {
+  if (leases.empty()) return;
+  const auto moment = now();
+  std::vector<Lease> over;
+  for (const auto& [lease, held] : leases)
+    if (held.until <= moment) over.push_back(lease);
+  for (const Lease lease : over)
+    end_lease(lease);
+}
+
+SqliteStore::SqliteStore(const std::filesystem::path& file, Clock now) {
   try {
-    state_ = std::make_unique<State>(file);
+    state_ = std::make_unique<State>(file, std::move(now));
   } catch (const sqlite::Failure& failure) {
     throw store_error("open", failure, file);
   }
@@ -263,38 +244,35 @@ Revision SqliteStore::revision() const {
 }
 
 std::optional<Entry> SqliteStore::get(const std::string& key) try {
-  auto& statement = state_->select.bind(1, key);
-  if (!statement.step()) return std::nullopt;
-  Entry entry{key, statement.bytes(0), statement.integer(1)};
-  statement.reset();
-  return entry;
+  state_->end_leases_that_ran_out();
+  return state_->find(key);
 } catch (const sqlite::Failure& failure) {
   throw store_error("read " + key + " from", failure, state_->file);
 }
 
-std::vector<Entry> SqliteStore::list(const std::string& prefix) try {
-  const std::string end = end_of(prefix);
-  auto& statement = end.empty() ? state_->select_all : state_->select_below;
-  statement.bind(1, prefix);
-  if (!end.empty()) statement.bind(2, end);
-  std::vector<Entry> entries;
+Snapshot SqliteStore::snapshot(const std::string& prefix) try {
+  state_->end_leases_that_ran_out();
+  Snapshot snapshot{.revision = state_->revision, .entries = {}};
+  auto& statement = state_->bind_range(prefix);
   while (statement.step())
-    entries.push_back({statement.bytes(0), statement.bytes(1), statement.integer(2)});
-  return entries;
+    snapshot.entries.push_back({statement.bytes(0), statement.bytes(1), statement.integer(2)});
+  return snapshot;
 } catch (const sqlite::Failure& failure) {
   throw store_error("read " + prefix + "* from", failure, state_->file);
 }
 
-std::optional<Revision> SqliteStore::txn(const std::vector<Compare>& compares,
-                                         const std::vector<Change>& changes,
-                                         Durability durability) {
+Outcome SqliteStore::txn(const std::vector<Compare>& compares, const std::vector<Change>& changes,
+                         Durability durability) {
   State& s = *state_;
-  const Revision next = s.revision + 1;
   std::vector<Change> made;
+  Revision next = 0;
   try {
+    s.end_leases_that_ran_out();
+    s.check_leases(changes);
+    next = s.revision + 1;
     Transaction transaction(s.connection, s.begin, s.commit, s.rollback, durability);
     for (const Compare& compare : compares)
-      if (!s.holds(compare)) return std::nullopt;
+      if (!s.holds(compare)) return {.revision = 0, .found = s.what_there_is(compares)};
     for (const Change& change : changes)
       if (s.make(change, next)) made.push_back(change);
     s.set_revision(next);
@@ -304,14 +282,44 @@ std::optional<Revision> SqliteStore::txn(const std::vector<Compare>& compares,
     const std::string object = changes.empty() ? "to" : changes.front().key + " to";
     throw store_error("write " + object, failure, s.file);
   }
-  s.revision = next;
-  s.feed.tell(next, std::move(made));
-  return next;
+  s.told(next, std::move(made));
+  return {.revision = next, .found = {}};
 }
 
 std::shared_ptr<void> SqliteStore::watch(const std::string& prefix, Revision since,
-                                         Callback callback) {
-  return state_->feed.watch(prefix, since, std::move(callback));
+                                         Watcher watcher) try {
+  state_->end_leases_that_ran_out();
+  return state_->feed.watch(prefix, since, std::move(watcher));
+} catch (const sqlite::Failure& failure) {
+  throw store_error("write to", failure, state_->file);
+}
+
+Lease SqliteStore::grant(std::chrono::seconds time_to_live) try {
+  state_->end_leases_that_ran_out();
+  state_->put_lease.bind(1, std::int64_t{time_to_live.count()}).run();
+  const Lease lease = sqlite3_last_insert_rowid(state_->connection.get());
+  state_->hold(lease, time_to_live);
+  return lease;
+} catch (const sqlite::Failure& failure) {
+  throw store_error("write a lease to", failure, state_->file);
+}
+
+void SqliteStore::keep_alive(Lease lease) try {
+  state_->end_leases_that_ran_out();
+  const auto found = state_->leases.find(lease);
+  if (found == state_->leases.end())
+    throw StoreError(StoreError::Kind::no_lease,
+                     "keep lease " + std::to_string(lease) + " alive: it has run out");
+  found->second.until = state_->now() + found->second.time_to_live;
+} catch (const sqlite::Failure& failure) {
+  throw store_error("write a lease to", failure, state_->file);
+}
+
+void SqliteStore::revoke(Lease lease) try {
+  state_->end_leases_that_ran_out();
+  if (state_->leases.contains(lease)) state_->end_lease(lease);
+} catch (const sqlite::Failure& failure) {
+  throw store_error("write a lease to", failure, state_->file);
 }
 
 }  // namespace netd

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <stdexcept>
 
 #include "netd/log.h"
 
@@ -24,16 +23,16 @@ void WatchFeed::tell(Revision revision, std::vector<Change> changes) {
   deliver();
 }
 
-std::shared_ptr<void> WatchFeed::watch(const std::string& prefix, Revision since,
-                                       Store::Callback callback) {
+std::shared_ptr<void> WatchFeed::watch(const std::string& prefix, Revision since, Watcher watcher) {
   if (since != 0 && since < forgotten_)
-    throw std::out_of_range("watch " + prefix + " from revision " + std::to_string(since) +
-                            ": changes up to " + std::to_string(forgotten_) + " are not kept");
+    throw StoreError(StoreError::Kind::compacted, "watch " + prefix + " from revision " +
+                                                      std::to_string(since) + ": changes up to " +
+                                                      std::to_string(forgotten_) + " are not kept");
   const Revision begin = since == 0 ? revision_ : since;
   const auto first = std::find_if(history_.begin(), history_.end(),
                                   [&](const Watched& w) { return w.revision > begin; });
   const auto position = first_position_ + static_cast<std::size_t>(first - history_.begin());
-  auto handle = std::make_shared<Watch>(Watch{prefix, std::move(callback), position});
+  auto handle = std::make_shared<Watch>(Watch{prefix, std::move(watcher), position, begin});
   watches_.push_back(handle);
   deliver();
   return handle;
@@ -55,25 +54,33 @@ void WatchFeed::deliver() {
   forget_old();
 }
 
-/// Tells one change that is below the watch's prefix; false when it has heard all, or is gone.
+/// Tells one change that is below the watch's prefix, or of the progress when it has heard all;
+/// false when there is nothing to tell, or nobody.
 bool WatchFeed::deliver_next(const std::weak_ptr<Watch>& handle) {
   const auto watch = handle.lock();
-  if (!watch || !watch->callback) return false;
+  if (!watch || watch->over) return false;
   while (watch->position < first_position_ + history_.size()) {
     const Watched& watched = history_[watch->position - first_position_];
     ++watch->position;
     if (!watched.change.key.starts_with(watch->prefix)) continue;
     const Watched copy = watched;  // a callback's own changes may move the history
-    try {
-      watch->callback(copy);
-    } catch (const std::exception& failure) {
-      log::error("a watch of the store failed; it is called no more",
-                 {{"prefix", watch->prefix}, {"error", failure.what()}});
-      watch->callback = nullptr;
-    }
+    call(*watch, [&] { watch->watcher.changed(copy); });
     return true;
   }
-  return false;
+  if (!watch->watcher.progressed || watch->progress >= revision_) return false;
+  watch->progress = revision_;
+  call(*watch, [&] { watch->watcher.progressed(watch->progress); });
+  return true;
+}
+
+void WatchFeed::call(Watch& watch, const std::function<void()>& callback) try {
+  callback();
+} catch (const std::exception& failure) {
+  log::error("a watch of the store failed; it is called no more",
+             {{"prefix", watch.prefix}, {"error", failure.what()}});
+  watch.over = true;
+  if (watch.watcher.ended)
+    watch.watcher.ended(StoreError(StoreError::Kind::failed, failure.what()));
 }
 
 void WatchFeed::forget_old() {

@@ -26,18 +26,22 @@ class WatchFeed {
   /// Tells the watches, in order. Called within a callback it only queues: the call under way tells
   /// it when all have heard what is being told.
   void tell(Revision revision, std::vector<Change> changes);
-  /// As Store::watch; what is kept since `since` is told before it returns.
-  std::shared_ptr<void> watch(const std::string& prefix, Revision since, Store::Callback callback);
+  /// As Store::watch; what is kept since `since` is told before it returns, or StoreError
+  /// `compacted` thrown.
+  std::shared_ptr<void> watch(const std::string& prefix, Revision since, Watcher watcher);
 
  private:
   struct Watch {
     std::string prefix;
-    Store::Callback callback;
+    Watcher watcher;
     std::size_t position;  // of the next change to tell, counted from the first ever
+    Revision progress;     // told of
+    bool over = false;
   };
 
   void deliver();
   bool deliver_next(const std::weak_ptr<Watch>& handle);
+  static void call(Watch& watch, const std::function<void()>& callback);
   void forget_old();
 
   Revision revision_;   // of the last transaction told

@@ -20,9 +20,9 @@ void DeadlyKernel::revert(const sandbox::Step& step) {
   FaultyKernel::revert(step);
 }
 
-std::optional<netd::Revision> DeadlyStore::txn(const std::vector<netd::Compare>& compares,
-                                               const std::vector<netd::Change>& changes,
-                                               netd::Durability durability) {
+netd::Outcome DeadlyStore::txn(const std::vector<netd::Compare>& compares,
+                               const std::vector<netd::Change>& changes,
+                               netd::Durability durability) {
   if (kernel_.is_dead()) throw Killed();
   return store_.txn(compares, changes, durability);
 }

@@ -42,14 +42,18 @@ class DeadlyStore : public netd::Store {
  public:
   DeadlyStore(netd::Store& store, const DeadlyKernel& kernel) : store_(store), kernel_(kernel) {}
   std::optional<netd::Entry> get(const std::string& key) override { return store_.get(key); }
-  std::vector<netd::Entry> list(const std::string& prefix) override { return store_.list(prefix); }
-  std::optional<netd::Revision> txn(const std::vector<netd::Compare>& compares,
-                                    const std::vector<netd::Change>& changes,
-                                    netd::Durability durability) override;
+  netd::Snapshot snapshot(const std::string& prefix) override { return store_.snapshot(prefix); }
+  netd::Outcome txn(const std::vector<netd::Compare>& compares,
+                    const std::vector<netd::Change>& changes, netd::Durability durability) override;
   std::shared_ptr<void> watch(const std::string& prefix, netd::Revision since,
-                              Callback callback) override {
-    return store_.watch(prefix, since, std::move(callback));
+                              netd::Watcher watcher) override {
+    return store_.watch(prefix, since, std::move(watcher));
   }
+  netd::Lease grant(std::chrono::seconds time_to_live) override {
+    return store_.grant(time_to_live);
+  }
+  void keep_alive(netd::Lease lease) override { store_.keep_alive(lease); }
+  void revoke(netd::Lease lease) override { store_.revoke(lease); }
 
  private:
   netd::Store& store_;

@@ -42,11 +42,14 @@ class TemporaryDirectory {
 class SqliteHome final : public StoreHome {
  public:
   std::unique_ptr<netd::Store> open() override {
-    return std::make_unique<SqliteStore>(directory_.path() / "netd.db");
+    return std::make_unique<SqliteStore>(directory_.path() / "netd.db", [this] { return now_; });
   }
+  void forget_history(netd::Revision) override {}  // the next `open` has none
+  void pass(std::chrono::seconds time) override { now_ += time; }
 
  private:
   TemporaryDirectory directory_;
+  std::chrono::steady_clock::time_point now_ = std::chrono::steady_clock::now();
 };
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreConformance,
@@ -128,10 +131,10 @@ TEST_F(SqliteStoreTest, ATruncatedFileIsRefused) {
 
 TEST_F(SqliteStoreTest, ADatabaseOfANewerNetdIsRefusedAndLeftAlone) {
   { SqliteStore store(file_); }
-  execute(file_, "PRAGMA user_version = 2");
+  execute(file_, "PRAGMA user_version = 3");
   const std::string before = content(file_);
-  EXPECT_THAT(refusal(), HasSubstr("a newer netd wrote it (schema 2, this netd " NETD_VERSION
-                                   " knows up to 1); it was left as it is. Run that netd again"));
+  EXPECT_THAT(refusal(), HasSubstr("a newer netd wrote it (schema 3, this netd " NETD_VERSION
+                                   " knows up to 2); it was left as it is. Run that netd again"));
   EXPECT_EQ(content(file_), before);
 }
 
@@ -148,7 +151,7 @@ TEST_F(SqliteStoreTest, AMissingDirectoryIsNamed) {
 TEST_F(SqliteStoreTest, AFailureBetweenMakingTheFileAndItsTablesIsMadeGood) {
   execute(file_, "PRAGMA journal_mode=WAL");
   SqliteStore store(file_);
-  EXPECT_EQ(store.txn({}, {{"a", "1"}}, Durability::process), 1);
+  EXPECT_EQ(store.txn({}, {{"a", "1"}}, Durability::process).revision, 1);
 }
 
 TEST_F(SqliteStoreTest, AReaderBesideItDisturbsNothing) {
@@ -158,7 +161,7 @@ TEST_F(SqliteStoreTest, AReaderBesideItDisturbsNothing) {
   ASSERT_EQ(sqlite3_open(file_.c_str(), &reader), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(reader, "BEGIN; SELECT * FROM entries", nullptr, nullptr, nullptr),
             SQLITE_OK);
-  EXPECT_EQ(store.txn({}, {{"a", "2"}}, Durability::power), 2);
+  EXPECT_EQ(store.txn({}, {{"a", "2"}}, Durability::power).revision, 2);
   sqlite3_close(reader);
 }
 
@@ -174,13 +177,86 @@ TEST_F(SqliteStoreTest, TheLogIsCheckpointedWhileItIsWritten) {
   EXPECT_LT(longest, 100'000'000u);
 }
 
+/// The text of the StoreError `compacted` that a watch since then is refused with.
+std::string refused(netd::Store& store, netd::Revision since) {
+  try {
+    store.watch("", since, {.changed = [](const netd::Watched&) {}});
+  } catch (const netd::StoreError& error) {
+    EXPECT_EQ(error.kind, netd::StoreError::Kind::compacted);
+    return error.what();
+  }
+  return "it was not";
+}
+
+TEST_F(SqliteStoreTest, EveryTransactionHasARevisionOfItsOwn) {
+  SqliteStore store(file_);
+  EXPECT_EQ(store.txn({}, {{"a", std::nullopt}}, Durability::process).revision, 1);
+  EXPECT_EQ(store.txn({}, {}, Durability::process).revision, 2);
+}
+
+TEST_F(SqliteStoreTest, KeepsAValueOfMegabytes) {
+  SqliteStore store(file_);
+  store.txn({}, {{"a", std::string(3'000'000, 'x')}}, Durability::process);
+  EXPECT_EQ(store.get("a")->value.size(), 3'000'000u);
+}
+
+TEST_F(SqliteStoreTest, OpensWhatTheFirstSchemaHolds) {
+  execute(file_,
+          "PRAGMA journal_mode=WAL; PRAGMA application_id = 0x6e657464; PRAGMA user_version = 1;"
+          "CREATE TABLE entries (key TEXT NOT NULL UNIQUE, value BLOB NOT NULL,"
+          "                      revision INTEGER NOT NULL);"
+          "CREATE TABLE last_revision (revision INTEGER NOT NULL);"
+          "INSERT INTO last_revision VALUES (7);"
+          "INSERT INTO entries VALUES ('networks/1', CAST('{}' AS BLOB), 5)");
+  SqliteStore store(file_);
+  EXPECT_EQ(store.revision(), 7);
+  EXPECT_EQ(store.get("networks/1"), (netd::Entry{"networks/1", "{}", 5}));
+  const auto lease = store.grant(std::chrono::seconds(9));
+  store.txn({}, {{"networks/1", "new", lease}}, Durability::process);
+  store.revoke(lease);
+  EXPECT_FALSE(store.get("networks/1"));
+}
+
+TEST_F(SqliteStoreTest, ACallbackMayWriteAndEveryWatchStillHearsInOrder) {
+  SqliteStore store(file_);
+  std::string first;
+  std::string second;
+  const auto writing = store.watch("", 0, {.changed = [&](const netd::Watched& watched) {
+                                     first += watched.change.key;
+                                     if (watched.change.key == "a")
+                                       store.txn({}, {{"b", "1"}}, Durability::process);
+                                   }});
+  const auto reading = store.watch(
+      "", 0, {.changed = [&](const netd::Watched& watched) { second += watched.change.key; }});
+  store.txn({}, {{"a", "1"}}, Durability::process);
+  EXPECT_EQ(first, "ab");
+  EXPECT_EQ(second, "ab");
+}
+
+TEST_F(SqliteStoreTest, LeasesBeginAnewWhenItIsOpened) {
+  auto now = std::chrono::steady_clock::time_point();
+  const auto clock = [&] { return now; };
+  netd::Lease lease = 0;
+  {
+    SqliteStore store(file_, clock);
+    lease = store.grant(std::chrono::seconds(15));
+    store.txn({}, {{"live", "", lease}}, Durability::process);
+    now += std::chrono::seconds(14);
+  }
+  SqliteStore store(file_, clock);
+  now += std::chrono::seconds(14);
+  EXPECT_TRUE(store.get("live"));
+  now += std::chrono::seconds(1);
+  EXPECT_FALSE(store.get("live"));
+}
+
 TEST_F(SqliteStoreTest, ForgetsOldChangesInBytes) {
   SqliteStore store(file_);
   for (int i = 0; i < 40; ++i)
     store.txn({}, {{"a", std::string(100'000, 'v')}}, Durability::process);
-  EXPECT_THROW(store.watch("", 29, [](const netd::Watched&) {}), std::out_of_range);
+  EXPECT_EQ(refused(store, 29), "watch  from revision 29: changes up to 30 are not kept");
   int heard = 0;
-  const auto watch = store.watch("", 30, [&](const netd::Watched&) { ++heard; });
+  const auto watch = store.watch("", 30, {.changed = [&](const netd::Watched&) { ++heard; }});
   EXPECT_EQ(heard, 10);
 }
 
@@ -255,7 +331,7 @@ TEST_F(SqliteStoreDiskTest, AFullDiskIsAnErrorWithNothingHalfDoneAndHealsWithRoo
   EXPECT_EQ(store.revision(), 1);
 
   shell("rm /run/state/ballast");
-  EXPECT_EQ(store.txn({}, {{"a", "3"}}, Durability::power), 2);
+  EXPECT_EQ(store.txn({}, {{"a", "3"}}, Durability::power).revision, 2);
 }
 
 TEST_F(SqliteStoreDiskTest, AReadOnlyDiskIsRefusedWithTheRemedy) {
