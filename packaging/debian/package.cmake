@@ -1,4 +1,5 @@
-# The Debian package: `packaging/build-deb`, or cpack in any build directory. What only a package has, the configuration
+# The Debian packages: `packaging/build-deb`, or cpack in any build directory. netd, and netd-store-etcd with the module
+# that needs gRPC. What only a package has, the configuration
 # and the texts that Debian's policy asks for, is the component "debian": `cmake --install` leaves it out.
 set(debian ${CMAKE_CURRENT_LIST_DIR})
 set(changelog ${CMAKE_CURRENT_BINARY_DIR}/changelog.gz)
@@ -15,7 +16,12 @@ set(CPACK_PACKAGE_NAME netd)
 set(CPACK_PACKAGE_DIRECTORY ${CMAKE_BINARY_DIR}/packages)
 set(CPACK_PACKAGE_VENDOR netd)
 set(CPACK_PACKAGE_CONTACT "netd maintainers <maintainers@users.noreply.b-seed-b12e50b6.example>")
-set(CPACK_INSTALL_CMAKE_PROJECTS "${CMAKE_BINARY_DIR};netd;ALL;/;${CMAKE_BINARY_DIR};netd;debian;/")
+# A package is a group of components; what says none is "Unspecified".
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_COMPONENTS_ALL Unspecified debian etcd)
+set(CPACK_COMPONENT_UNSPECIFIED_GROUP netd)
+set(CPACK_COMPONENT_DEBIAN_GROUP netd)
+set(CPACK_COMPONENT_ETCD_GROUP etcd)
 # Paths are the final ones while files are copied: ExecStart and /etc need that.
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_INSTALL_PREFIX /usr)
@@ -25,14 +31,21 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser, init-system-helpers (>= 1.52)")  # the maintainer scripts' programs
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "docker.io | docker-ce, bash-completion")
+set(CPACK_DEBIAN_NETD_PACKAGE_NAME netd)
+set(CPACK_DEBIAN_NETD_PACKAGE_DEPENDS "adduser, init-system-helpers (>= 1.52)")  # the maintainer scripts' programs
+set(CPACK_DEBIAN_NETD_PACKAGE_SUGGESTS "docker.io | docker-ce, bash-completion, netd-store-etcd")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "container networking as a daemon of its own")
-set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "netd gives containers, or any Linux network namespace, user-defined networks with
+set(CPACK_COMPONENT_GROUP_NETD_DESCRIPTION "container networking as a daemon of its own
+netd gives containers, or any Linux network namespace, user-defined networks with
 addresses, names, published ports and isolation. It is a network and IPAM plugin of
 a Docker engine, and serves the networking part of Docker's API itself. netctl
 administers it.")
-set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
+set(CPACK_DEBIAN_NETD_PACKAGE_CONTROL_EXTRA
   "${debian}/conffiles;${debian}/postinst;${debian}/prerm;${debian}/postrm")
-set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_NETD_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+
+set(CPACK_DEBIAN_ETCD_PACKAGE_NAME netd-store-etcd)
+set(CPACK_DEBIAN_ETCD_PACKAGE_DEPENDS "netd (= ${PROJECT_VERSION})")
+set(CPACK_COMPONENT_GROUP_ETCD_DESCRIPTION "netd's shared store in etcd
+The module that netd loads when it keeps networks of many hosts in etcd v3.")
 include(CPack)
