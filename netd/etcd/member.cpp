@@ -144,6 +144,7 @@ std::shared_ptr<grpc::Channel> Member::fresh_channel() {
   const auto current = channel();
   auto state = current->GetState(true);
   if (state == GRPC_CHANNEL_READY &&
+      std::chrono::steady_clock::now() - answered_.load() > seconds(1) &&
       current->WaitForStateChange(state, std::chrono::system_clock::now()))
     state = current->GetState(true);
   if (state != GRPC_CHANNEL_READY) trusted_ = false;

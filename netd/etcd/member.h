@@ -55,6 +55,8 @@ class Member {
   std::optional<Problem> connect(Time deadline, const std::stop_token& stop = {});
   /// The connection broke: whoever answers next may be another.
   void distrust() { trusted_ = false; }
+  /// A call was answered: the connection lives.
+  void answered() { answered_ = std::chrono::steady_clock::now(); }
 
  private:
   struct TlsFiles {
@@ -71,6 +73,7 @@ class Member {
   Cluster& cluster_;
   bool tls_;
   std::atomic<bool> trusted_ = false;
+  std::atomic<std::chrono::steady_clock::time_point> answered_{};
 
   std::mutex mutex_;  // of what follows
   std::shared_ptr<grpc::Channel> channel_;

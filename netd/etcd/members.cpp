@@ -90,6 +90,7 @@ void Members::ask_each(Round& round) {
     require_leader(context);
     const grpc::Status status = round.call(context, member.channel());
     if (status.ok()) {
+      member.answered();
       preferred_ = (first + i) % members_.size();
       round.done = true;
       return;
