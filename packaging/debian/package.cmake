@@ -35,8 +35,7 @@ set(CPACK_DEBIAN_NETD_PACKAGE_NAME netd)
 set(CPACK_DEBIAN_NETD_PACKAGE_DEPENDS "adduser, init-system-helpers (>= 1.52)")  # the maintainer scripts' programs
 set(CPACK_DEBIAN_NETD_PACKAGE_SUGGESTS "docker.io | docker-ce, bash-completion, netd-store-etcd")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "container networking as a daemon of its own")
-set(CPACK_COMPONENT_GROUP_NETD_DESCRIPTION "container networking as a daemon of its own
-netd gives containers, or any Linux network namespace, user-defined networks with
+set(CPACK_DEBIAN_NETD_DESCRIPTION "netd gives containers, or any Linux network namespace, user-defined networks with
 addresses, names, published ports and isolation. It is a network and IPAM plugin of
 a Docker engine, and serves the networking part of Docker's API itself. netctl
 administers it.")
@@ -46,6 +45,5 @@ set(CPACK_DEBIAN_NETD_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
 set(CPACK_DEBIAN_ETCD_PACKAGE_NAME netd-store-etcd)
 set(CPACK_DEBIAN_ETCD_PACKAGE_DEPENDS "netd (= ${PROJECT_VERSION})")
-set(CPACK_COMPONENT_GROUP_ETCD_DESCRIPTION "netd's shared store in etcd
-The module that netd loads when it keeps networks of many hosts in etcd v3.")
+set(CPACK_DEBIAN_ETCD_DESCRIPTION "The module that keeps netd's networks of many hosts in etcd v3.")
 include(CPack)
