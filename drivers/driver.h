@@ -48,6 +48,19 @@ struct Parent {
   friend bool operator==(const Parent&, const Parent&) = default;
 };
 
+/// The tunnel of an overlay network on this host. The cluster gives VNI, port and MTU, which are
+/// the same on all hosts; names, index and MAC address are the controller's.
+struct Tunnel {
+  std::string link;
+  std::uint32_t index = 0;
+  ipam::Mac mac;
+  std::uint32_t vni = 0;
+  std::uint16_t port = 0;
+  ipam::Address local;    // this host's tunnel address
+  std::uint32_t mtu = 0;  // of the network: what containers may send
+  friend bool operator==(const Tunnel&, const Tunnel&) = default;
+};
+
 /// A network as its driver sees it.
 struct Network {
   std::string id;    // 64 hex digits
@@ -67,6 +80,7 @@ struct Network {
       false;  // the link was there before (a user's bridge): never created or deleted
   std::set<ipam::Prefix> adopted_addresses;  // that it had: never added or deleted
   std::optional<Parent> parent;              // of macvlan and ipvlan networks: `link_name` is it
+  std::optional<Tunnel> tunnel;              // of overlay networks: `link_name` is its bridge
   std::uint32_t vrf_index = 0;               // of the VRF that the bridge is in; 0 = none
 };
 
@@ -170,6 +184,8 @@ class Driver {
   virtual std::string link_name(const Network& network) const = 0;
   /// "eth", or what the network's options say.
   virtual std::string interface_prefix(const Network& network) const;
+  /// The MAC address of an endpoint that nobody chose one for; nothing: any.
+  virtual std::optional<ipam::Mac> default_mac(const Endpoint&) const { return std::nullopt; }
   /// False: no address for the gateway is taken from the pool (libnetwork.md 1.2).
   virtual bool wants_gateway(const Network& network, ipam::Family family) const = 0;
   /// The default gateway that the endpoint gets; nothing on internal networks.

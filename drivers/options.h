@@ -67,6 +67,13 @@ inline constexpr std::string_view option_ipvlan_mode = "ipvlan_mode";
 inline constexpr std::string_view option_ipvlan_flag = "ipvlan_flag";
 inline constexpr std::string_view option_host_access = "io.netd.host_access";
 
+/// Of overlay networks (docs/drivers/overlay.md); `encrypted` is Docker's.
+inline constexpr std::string_view option_vni = "io.netd.vni";
+inline constexpr std::string_view option_vxlan_ids =
+    "com.docker.network.driver.overlay.vxlanid_list";
+inline constexpr std::string_view option_flood = "io.netd.flood";
+inline constexpr std::string_view option_encrypted = "encrypted";
+
 /// Of networks that a container engine makes through the plugin protocol (docs/docker.md).
 inline constexpr std::string_view option_engine_driver = "io.netd.driver";
 inline constexpr std::string_view option_engine_name = "io.netd.name";

@@ -200,6 +200,7 @@ EndpointRecord Controller::State::prepare(const NetworkRecord& network,
   if (network.remote.ipam || network.network.leased) return record;
   endpoint.ipv4 = allocate(Family::v4, spec.ipv4);
   endpoint.ipv6 = allocate(Family::v6, spec.ipv6);
+  if (const auto mac = driver.default_mac(endpoint); mac && !spec.mac) endpoint.mac = *mac;
   return record;
 }
 

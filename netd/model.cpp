@@ -16,10 +16,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Pool, subnet, gateway, range, au
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HostAccess, link, index, mac, addresses,
                                                 host_addresses)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Parent, kind, base, vlan, peer, mtu, host_access)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Tunnel, link, index, mac, vni, port, local, mtu)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Network, id, name, driver, ipv4, ipv6, internal,
                                                 beside_engine, leased, options, pools, link_name,
                                                 link_index, link_mac, adopted_link,
-                                                adopted_addresses, parent, vrf_index)
+                                                adopted_addresses, parent, tunnel, vrf_index)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Port, protocol, container_port, host_address,
                                                 host_port)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(StaticRoute, destination, next_hop, metric, type)

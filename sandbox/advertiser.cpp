@@ -5,6 +5,7 @@
 #include <linux/if_packet.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <netlink/msg.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -87,16 +88,28 @@ Bytes neighbour_advertisement(const ipam::Mac& mac, const ipam::Address& address
   return frame;
 }
 
-/// The host's entry may be of whoever had the address before. None there, or the bridge gone: fine.
-void forget_neighbour(RtnlSocket& rtnl, std::uint32_t link_index, const ipam::Address& address) {
+RtnlMessage neighbour_message(int type, std::uint32_t link_index, const ipam::Address& address) {
   ndmsg header{};
   header.ndm_family = address.is_v4() ? AF_INET : AF_INET6;
   header.ndm_ifindex = static_cast<int>(link_index);
-  RtnlMessage message(RTM_DELNEIGH);
+  RtnlMessage message(type);
   message.append(header);
   message.put(NDA_DST, address);
+  return message;
+}
+
+/// The host's entry may be of whoever had the address before. None there, or the bridge gone: fine.
+/// A permanent one is somebody's will (peers.h), not what the host has heard.
+void forget_neighbour(RtnlSocket& rtnl, std::uint32_t link_index, const ipam::Address& address) {
+  bool permanent = false;
   try {
-    rtnl.request(message, "delete neighbour " + address.to_string());
+    RtnlMessage get = neighbour_message(RTM_GETNEIGH, link_index, address);
+    rtnl.query(get, "find neighbour " + address.to_string(), [&](nlmsghdr* reply) {
+      permanent = (static_cast<const ndmsg*>(nlmsg_data(reply))->ndm_state & NUD_PERMANENT) != 0;
+    });
+    if (permanent) return;
+    RtnlMessage forget = neighbour_message(RTM_DELNEIGH, link_index, address);
+    rtnl.request(forget, "delete neighbour " + address.to_string());
   } catch (const std::system_error&) {
   }
 }

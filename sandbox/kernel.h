@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "ipam/address.h"
+#include "sandbox/peers.h"
 #include "sandbox/plan.h"
+#include "sandbox/vxlan_facts.h"
 
 namespace sandbox {
 
@@ -23,6 +25,7 @@ struct LinkFacts {
   std::uint32_t mtu = 0;
   bool up = false;
   bool vlan_filtering = false;  // a bridge that tells VLANs apart
+  bool no_snooping = false;     // a bridge whose multicast goes to all ports
   std::vector<ipam::Prefix> addresses;
 };
 
@@ -41,6 +44,9 @@ class Kernel {
 
   /// The link of that name in `netns`, or nothing (also when the namespace is gone).
   virtual std::optional<LinkFacts> find_link(const Netns& netns, const std::string& name) = 0;
+
+  /// The VXLAN link of that name in the host's namespace, or nothing.
+  virtual std::optional<Vxlan> find_vxlan(const std::string& name) = 0;
 
   /// Names of all links in `netns` that are not dying; empty when the namespace is gone.
   virtual std::vector<std::string> link_names(const Netns& netns) = 0;
@@ -85,6 +91,9 @@ class Kernel {
   virtual void advertise(std::uint32_t bridge_index, const ipam::Mac& mac,
                          const std::vector<ipam::Address>& addresses, int count,
                          int interval_ms) = 0;
+
+  /// The tables of remote endpoints, which are never in a plan.
+  virtual Peers& peers() = 0;
 };
 
 }  // namespace sandbox

@@ -130,12 +130,14 @@ void set_ipv6_link_local(RtnlSocket& rtnl, std::uint32_t index, bool enabled) {
   }
 }
 
-bool filters_vlans(nlattr* data) {
-  if (!data) return false;
+void read_bridge(nlattr* data, LinkFacts& facts) {
+  if (!data) return;
   nlattr* attributes[IFLA_BR_MAX + 1] = {};
   nla_parse_nested(attributes, IFLA_BR_MAX, data, nullptr);
-  const nlattr* filtering = attributes[IFLA_BR_VLAN_FILTERING];
-  return filtering && nla_get_u8(filtering) != 0;
+  if (const nlattr* filtering = attributes[IFLA_BR_VLAN_FILTERING])
+    facts.vlan_filtering = nla_get_u8(filtering) != 0;
+  if (const nlattr* snooping = attributes[IFLA_BR_MCAST_SNOOPING])
+    facts.no_snooping = nla_get_u8(snooping) == 0;
 }
 
 Link parse_link(nlmsghdr* message) {
@@ -156,7 +158,7 @@ Link parse_link(nlmsghdr* message) {
     nlattr* info[IFLA_INFO_MAX + 1] = {};
     nla_parse_nested(info, IFLA_INFO_MAX, attributes[IFLA_LINKINFO], nullptr);
     if (info[IFLA_INFO_KIND]) link.facts.kind = nla_get_string(info[IFLA_INFO_KIND]);
-    link.facts.vlan_filtering = link.facts.kind == "bridge" && filters_vlans(info[IFLA_INFO_DATA]);
+    if (link.facts.kind == "bridge") read_bridge(info[IFLA_INFO_DATA], link.facts);
   }
   return link;
 }
@@ -180,8 +182,10 @@ void create_bridge(RtnlSocket& rtnl, const CreateBridge& step) {
   put_identity(message, step.name, step.mac, step.mtu);
   message.nest(IFLA_LINKINFO, [&] {
     message.put(IFLA_INFO_KIND, std::string("bridge"));
-    if (step.vlan == 0) return;
+    if (step.vlan == 0 && !step.no_snooping) return;
     message.nest(IFLA_INFO_DATA, [&] {
+      if (step.no_snooping) message.put_u8(IFLA_BR_MCAST_SNOOPING, 0);
+      if (step.vlan == 0) return;
       message.put_u8(IFLA_BR_VLAN_FILTERING, 1);
       message.put_u16(IFLA_BR_VLAN_DEFAULT_PVID, step.vlan);
     });
@@ -270,6 +274,12 @@ void set_bridge_port(RtnlSocket& rtnl, const SetBridgePort& step) {
   message.nest(IFLA_PROTINFO, [&] {
     message.put_u8(IFLA_BRPORT_ISOLATED, step.isolated);
     message.put_u8(IFLA_BRPORT_MODE, step.hairpin);
+    message.put_u8(IFLA_BRPORT_LEARNING, !step.no_learning);
+    message.put_u8(IFLA_BRPORT_NEIGH_SUPPRESS, step.suppress_neighbours);
+    for (const int flood :
+         {IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_MCAST_FLOOD, IFLA_BRPORT_BCAST_FLOOD})
+      message.put_u8(flood, !step.no_flood);
+    message.put_u8(IFLA_BRPORT_LOCKED, step.locked);
   });
   const std::string act = fmt::format("set bridge port {}", step.index);
   if (step.vlan != 0) {

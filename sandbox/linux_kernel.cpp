@@ -11,6 +11,7 @@
 #include "sandbox/links.h"
 #include "sandbox/netns.h"
 #include "sandbox/sysctl.h"
+#include "sandbox/vxlan.h"
 
 namespace sandbox {
 namespace {
@@ -21,7 +22,7 @@ bool may_be_dying_links(const Step& step, const std::system_error& error) {
   const bool about_links =
       std::holds_alternative<CreateBridge>(step) || std::holds_alternative<CreateVeth>(step) ||
       std::holds_alternative<MoveLink>(step) || std::holds_alternative<SetLink>(step) ||
-      std::holds_alternative<CreateLink>(step);
+      std::holds_alternative<CreateLink>(step) || std::holds_alternative<CreateVxlan>(step);
   const int code = error.code().value();
   return about_links && (code == EEXIST || code == EXFULL);
 }
@@ -68,6 +69,10 @@ void LinuxKernel::apply_once(const CreateVeth& step) {
   create_veth(host_, step, step.netns.empty() ? -1 : namespaces_.get(step.netns).fd.get());
 }
 
+void LinuxKernel::apply_once(const CreateVxlan& step) {
+  create_vxlan(host_, step);
+}
+
 void LinuxKernel::apply_once(const CreateLink& step) {
   create_link(host_, step, step.netns.empty() ? -1 : namespaces_.get(step.netns).fd.get());
 }
@@ -108,7 +113,21 @@ void LinuxKernel::revert_once(const MoveLink& step) {
 }
 
 void LinuxKernel::apply_once(const SetLink& step) {
-  set_link(rtnl(step.netns), step);
+  RtnlSocket& socket = rtnl(step.netns);
+  try {
+    set_link(socket, step);
+  } catch (const std::system_error& error) {
+    if (error.code().value() != EADDRINUSE) throw;
+    throw explain_taken_port(socket, step.index, error);
+  }
+}
+
+void LinuxKernel::apply_once(const AddFdbEntry& step) {
+  add_fdb_entry(host_, step);
+}
+
+void LinuxKernel::revert_once(const AddFdbEntry& step) {
+  remove_fdb_entry(host_, step);
 }
 
 void LinuxKernel::apply_once(const SetBridgePort& step) {
@@ -169,6 +188,14 @@ void LinuxKernel::revert_once(const CreateVeth& step) {
   if (RtnlSocket* const inside = find_rtnl(step.netns)) set_down(*inside, step.peer_index);
 }
 
+/// One that netd made with another index is known by its alias.
+void LinuxKernel::revert_once(const CreateVxlan& step) {
+  if (bury(step.index, step.name, step.mac, Reaper::Kind::link)) return;
+  const auto other = read_vxlan(host_, step.name);
+  if (other && other->alias.starts_with("netd:"))
+    bury(other->index, step.name, step.mac, Reaper::Kind::link);
+}
+
 void LinuxKernel::revert_once(const AddAddress& step) {
   if (RtnlSocket* const socket = find_rtnl(step.netns)) remove_address(*socket, step);
 }
@@ -192,6 +219,11 @@ std::optional<LinkFacts> LinuxKernel::find_link(const Netns& netns, const std::s
   if (!link || link->dying()) return std::nullopt;
   link->facts.addresses = list_addresses(*socket, link->facts.index);
   return std::move(link->facts);
+}
+
+std::optional<Vxlan> LinuxKernel::find_vxlan(const std::string& name) {
+  const auto link = sandbox::find_link(host_, name);
+  return link && !link->dying() ? read_vxlan(host_, name) : std::nullopt;
 }
 
 std::vector<std::string> LinuxKernel::link_names(const Netns& netns) {

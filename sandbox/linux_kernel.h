@@ -11,6 +11,7 @@
 #include "sandbox/advertiser.h"
 #include "sandbox/flow_forgetter.h"
 #include "sandbox/kernel.h"
+#include "sandbox/linux_peers.h"
 #include "sandbox/netns_cache.h"
 #include "sandbox/nft.h"
 #include "sandbox/reaper.h"
@@ -34,6 +35,7 @@ class LinuxKernel final : public Kernel {
   void apply(const Step& step) override;
   void revert(const Step& step) override;
   std::optional<LinkFacts> find_link(const Netns& netns, const std::string& name) override;
+  std::optional<Vxlan> find_vxlan(const std::string& name) override;
   std::vector<std::string> link_names(const Netns& netns) override;
   std::vector<ipam::Prefix> on_link_routes() override;
   std::optional<std::string> read_sysctl(const Netns& netns, const std::string& key) override;
@@ -49,15 +51,18 @@ class LinuxKernel final : public Kernel {
   void drain() override;
   void advertise(std::uint32_t bridge_index, const ipam::Mac& mac,
                  const std::vector<ipam::Address>& addresses, int count, int interval_ms) override;
+  Peers& peers() override { return peers_; }
 
  private:
   void apply_once(const PinNamespace& step);
   void apply_once(const CreateBridge& step);
   void apply_once(const CreateVeth& step);
+  void apply_once(const CreateVxlan& step);
   void apply_once(const MoveLink& step);
   void apply_once(const CreateLink& step);
   void apply_once(const SetLink& step);
   void apply_once(const SetBridgePort& step);
+  void apply_once(const AddFdbEntry& step);
   void apply_once(const AddAddress& step);
   void apply_once(const AddRoute& step);
   void apply_once(const SetSysctl& step);
@@ -69,8 +74,10 @@ class LinuxKernel final : public Kernel {
   void revert_once(const PinNamespace& step);
   void revert_once(const CreateBridge& step);
   void revert_once(const CreateVeth& step);
+  void revert_once(const CreateVxlan& step);
   void revert_once(const MoveLink& step);
   void revert_once(const CreateLink& step);
+  void revert_once(const AddFdbEntry& step);
   void revert_once(const AddAddress& step);
   void revert_once(const AddRoute& step);
   void revert_once(const AddElements& step);
@@ -98,6 +105,7 @@ class LinuxKernel final : public Kernel {
   std::map<std::string, bool> link_kinds_;
   Reaper reaper_;
   Advertiser advertiser_;
+  LinuxPeers peers_;
 };
 
 }  // namespace sandbox

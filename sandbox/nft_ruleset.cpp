@@ -30,6 +30,7 @@ constexpr std::array chains{
     Chain{"nat_pre", "nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST},
     Chain{"nat_out", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST},
     Chain{"publish"},
+    Chain{"input", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER},
     Chain{"forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER},
     Chain{"to_net"},
     Chain{"nat_post", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC},
@@ -93,6 +94,39 @@ std::vector<NftRule> publishing() {
           NFPROTO_IPV6));
   rules.push_back(
       rule("publish").ip6().protocol().destination_port().mapped_by("pub6").dnat(NFPROTO_IPV6));
+  return rules;
+}
+
+// Who may talk to the host. A VXLAN packet has no proof of its sender but its address: whoever else
+// can reach the port could put frames into the networks.
+std::vector<NftRule> admitting() {
+  std::vector<NftRule> rules;
+  rules.push_back(rule("input")
+                      .iif()
+                      .in("overlays")
+                      .count()
+                      .drop()
+                      .comment("the host is in no overlay network"));
+  rules.push_back(rule("input")
+                      .ip4()
+                      .is_protocol(IPPROTO_UDP)
+                      .destination_port()
+                      .in("tunnels")
+                      .ip4_source()
+                      .not_in("hosts4")
+                      .count()
+                      .drop()
+                      .comment("tunnels only from hosts of the cluster"));
+  rules.push_back(rule("input")
+                      .ip6()
+                      .is_protocol(IPPROTO_UDP)
+                      .destination_port()
+                      .in("tunnels")
+                      .ip6_source()
+                      .not_in("hosts6")
+                      .count()
+                      .drop()
+                      .comment("tunnels only from hosts of the cluster"));
   return rules;
 }
 
@@ -227,7 +261,7 @@ void append_ruleset(NftBatch& batch) {
     append_set(batch, schema, ++id);
   for (const Chain& chain : chains)
     append_chain(batch, NFPROTO_INET, nft_table, chain);
-  for (const auto& part : {publishing(), filtering(), masquerading()})
+  for (const auto& part : {publishing(), admitting(), filtering(), masquerading()})
     for (const NftRule& each : part)
       each.append_to(batch);
 }

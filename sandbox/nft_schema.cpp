@@ -13,6 +13,8 @@ namespace {
 
 using enum FieldType;
 
+constexpr std::uint32_t port_bytes = 2;
+
 // None has a size limit: for a set of known size the kernel makes a hash table of that many buckets
 // at once (2 MiB for 131,072 elements), which costs more than all else in `replace`. Each port
 // holds a descriptor of netd and each network a bridge, so both have their limits elsewhere.
@@ -35,6 +37,10 @@ std::vector<SetSchema> make_sets() {
       {"open6", {address6, protocol, port}, {}, "reachable there without NAT"},
       {"hair4", {address4, address4}, {}, "container . same, which publishes"},
       {"hair6", {address6, address6}, {}, "container . same, which publishes"},
+      {"overlays", {link}, {}, "bridges of overlay networks, where the host isn't"},
+      {"tunnels", {port}, {}, "UDP ports of VXLAN tunnels"},
+      {"hosts4", {address4}, {}, "IPv4 tunnel addresses of the cluster's hosts"},
+      {"hosts6", {address6}, {}, "IPv6 tunnel addresses of the cluster's hosts"},
   };
 }
 
@@ -119,10 +125,14 @@ std::vector<std::uint8_t> encode(const std::vector<ElementField>& fields) {
   bytes.reserve(32);
   for (const ElementField& field : fields)
     append(bytes, field);
+  // Alone, a field is as long as it is; the padding tells the fields of a concatenation apart.
+  if (fields.size() == 1 && std::holds_alternative<PortNumber>(fields.front()))
+    bytes.resize(port_bytes);
   return bytes;
 }
 
 std::uint32_t encoded_bytes(const std::vector<FieldType>& fields) {
+  if (fields.size() == 1 && fields.front() == port) return port_bytes;
   std::uint32_t bytes = 0;
   for (const FieldType field : fields)
     bytes += field == address6 ? 16 : 4;

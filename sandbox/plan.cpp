@@ -25,9 +25,20 @@ std::string text_of(const PinNamespace& step) {
 }
 
 std::string text_of(const CreateBridge& step) {
-  return fmt::format("bridge {} index {} mac {}{}{}", step.name, step.index, step.mac.to_string(),
+  return fmt::format("bridge {} index {} mac {}{}{}{}", step.name, step.index, step.mac.to_string(),
                      with_mtu(step.mtu),
-                     step.vlan == 0 ? std::string() : fmt::format(" vlan {}", step.vlan));
+                     step.vlan == 0 ? std::string() : fmt::format(" vlan {}", step.vlan),
+                     step.no_snooping ? " no-snooping" : "");
+}
+
+std::string text_of(const CreateVxlan& step) {
+  return fmt::format("vxlan {} index {} mac {}{} id {} port {} local {}", step.name, step.index,
+                     step.mac.to_string(), with_mtu(step.mtu), step.vni, step.port,
+                     step.local.to_string());
+}
+
+std::string text_of(const AddFdbEntry& step) {
+  return fmt::format("fdb {} link {}", step.mac.to_string(), step.index);
 }
 
 std::string text_of(const CreateVeth& step) {
@@ -62,9 +73,14 @@ std::string text_of(const SetLink& step) {
 }
 
 std::string text_of(const SetBridgePort& step) {
-  const std::string vlan = step.vlan == 0 ? "" : fmt::format(" vlan {}", step.vlan);
-  return fmt::format("bridge-port {} isolated {} hairpin {}{}", step.index,
-                     on_or_off(step.isolated), on_or_off(step.hairpin), vlan);
+  std::string text = fmt::format("bridge-port {} isolated {} hairpin {}", step.index,
+                                 on_or_off(step.isolated), on_or_off(step.hairpin));
+  if (step.vlan != 0) text += fmt::format(" vlan {}", step.vlan);
+  if (step.no_learning) text += " no-learning";
+  if (step.locked) text += " locked";
+  if (step.suppress_neighbours) text += " suppress-neighbours";
+  if (step.no_flood) text += " no-flood";
+  return text;
 }
 
 std::string text_of(const AddAddress& step) {

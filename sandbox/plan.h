@@ -37,7 +37,8 @@ struct CreateBridge {
   std::uint32_t index = 0;
   ipam::Mac mac;
   std::uint32_t mtu = 0;
-  std::uint16_t vlan = 0;  // not 0: VLANs are told apart, and this one is its ports' and its own
+  std::uint16_t vlan = 0;    // not 0: VLANs are told apart, and this one is its ports' and its own
+  bool no_snooping = false;  // multicast goes to all ports, whoever has joined
   friend bool operator==(const CreateBridge&, const CreateBridge&) = default;
 };
 
@@ -78,6 +79,21 @@ struct CreateLink {
   friend bool operator==(const CreateLink&, const CreateLink&) = default;
 };
 
+/// create: the tunnel of one overlay network, down, in the host's namespace. What is fixed: static
+/// entries only (nolearning), TTL 64, DF never set on outer packets (a path with a smaller MTU
+/// costs fragments, not silence), no outer UDP checksum on IPv4 (offloads get it wrong), and always
+/// one on IPv6 (RFC 8200 8.1). `local` also says which family the outer packets are of.
+struct CreateVxlan {
+  std::string name;
+  std::uint32_t index = 0;
+  ipam::Mac mac;
+  std::uint32_t mtu = 0;
+  std::uint32_t vni = 0;
+  std::uint16_t port = 0;
+  ipam::Address local;
+  friend bool operator==(const CreateVxlan&, const CreateVxlan&) = default;
+};
+
 /// create: an existing link `name` of the host namespace goes into `netns`, down, as `new_name`
 /// with `index`. Its inverse gives it back under its old name; a link that is gone by then is done.
 struct MoveLink {
@@ -109,7 +125,19 @@ struct SetBridgePort {
   bool isolated = false;
   bool hairpin = false;
   std::uint16_t vlan = 0;
+  bool no_learning = false;
+  bool locked = false;               // takes frames only from addresses with an entry on it
+  bool suppress_neighbours = false;  // ARP and ND for known neighbours are answered, not sent out
+  bool no_flood = false;             // of unknown destinations, multicast and broadcast
   friend bool operator==(const SetBridgePort&, const SetBridgePort&) = default;
+};
+
+/// create: the bridge of port `index` sends frames for `mac` there, for good (static). Where it has
+/// an entry for that address on another port, the entry moves: who is here is here.
+struct AddFdbEntry {
+  std::uint32_t index = 0;
+  ipam::Mac mac;
+  friend bool operator==(const AddFdbEntry&, const AddFdbEntry&) = default;
 };
 
 /// create: an address on a link, without duplicate address detection.
@@ -192,7 +220,7 @@ struct AdmitForwarding {
 
 using Step = std::variant<PinNamespace, CreateBridge, CreateVeth, SetLink, SetBridgePort,
                           AddAddress, AddRoute, SetSysctl, SetHostSysctl, AddElements, RedirectDns,
-                          AdmitForwarding, MoveLink, CreateLink>;
+                          AdmitForwarding, MoveLink, CreateLink, CreateVxlan, AddFdbEntry>;
 using Plan = std::vector<Step>;
 
 /// One line, no newline: "veth nv3f2a91 index 268435457 … peer eth0 index … in

@@ -33,6 +33,22 @@ void describe(auto& fields, Is<CreateBridge> auto& step) {
   fields.required("mac", step.mac);
   fields.optional("mtu", step.mtu);
   fields.optional("vlan", step.vlan);
+  fields.optional("no_snooping", step.no_snooping);
+}
+
+void describe(auto& fields, Is<CreateVxlan> auto& step) {
+  fields.required("name", step.name);
+  fields.required("index", step.index);
+  fields.required("mac", step.mac);
+  fields.optional("mtu", step.mtu);
+  fields.required("vni", step.vni);
+  fields.required("port", step.port);
+  fields.required("local", step.local);
+}
+
+void describe(auto& fields, Is<AddFdbEntry> auto& step) {
+  fields.required("index", step.index);
+  fields.required("mac", step.mac);
 }
 
 void describe(auto& fields, Is<CreateLink> auto& step) {
@@ -76,6 +92,10 @@ void describe(auto& fields, Is<SetBridgePort> auto& step) {
   fields.optional("isolated", step.isolated);
   fields.optional("hairpin", step.hairpin);
   fields.optional("vlan", step.vlan);
+  fields.optional("no_learning", step.no_learning);
+  fields.optional("locked", step.locked);
+  fields.optional("suppress_neighbours", step.suppress_neighbours);
+  fields.optional("no_flood", step.no_flood);
 }
 
 void describe(auto& fields, Is<AddAddress> auto& step) {
@@ -132,8 +152,9 @@ void describe(auto& fields, Is<MoveLink> auto& step) {
 
 // The "do" of each alternative of Step, in the order of the variant.
 constexpr std::array<std::string_view, std::variant_size_v<Step>> step_names = {
-    "pin",    "bridge",      "veth",     "link", "bridge_port",      "address", "route",
-    "sysctl", "host_sysctl", "elements", "dns",  "admit_forwarding", "move",    "link_of_kind"};
+    "pin",   "bridge",       "veth",        "link",     "bridge_port", "address",
+    "route", "sysctl",       "host_sysctl", "elements", "dns",         "admit_forwarding",
+    "move",  "link_of_kind", "vxlan",       "fdb"};
 
 class Writer {
  public:

@@ -37,6 +37,8 @@ class Losses {
       return dead_.contains(address->netns) || has_link(address->netns, address->index);
     if (const auto* route = std::get_if<AddRoute>(&step))
       return dead_.contains(route->netns) || has_link(route->netns, route->index);
+    if (const auto* entry = std::get_if<AddFdbEntry>(&step))
+      return has_link("", entry->index) || ports_.contains(entry->index);
     if (const auto* dns = std::get_if<RedirectDns>(&step)) return dead_.contains(dns->netns);
     return false;
   }
@@ -52,6 +54,7 @@ class Losses {
     if (step.source.empty()) dead_.insert(step.path);
   }
   void add(const CreateBridge& step) { add_link("", step.index, step.name); }
+  void add(const CreateVxlan& step) { add_link("", step.index, step.name); }
   void add(const CreateVeth& step) {
     add_link("", step.index, step.name);
     add_link(step.netns, step.peer_index, step.peer_name);
@@ -75,6 +78,9 @@ class Losses {
     return is_lost(step.netns, step.index) || (step.master && has_link("", *step.master));
   }
   bool touches(const SetBridgePort& step) const {
+    return has_link("", step.index) || ports_.contains(step.index);
+  }
+  bool touches(const AddFdbEntry& step) const {
     return has_link("", step.index) || ports_.contains(step.index);
   }
   bool touches(const AddAddress& step) const { return is_lost(step.netns, step.index); }

@@ -27,11 +27,13 @@ ipam::Address address(const char* text) {
 }
 
 /// Networks shop (IPv4, IPv6), vault (internal) and quiet (ICC off, no masquerade); web publishes
-/// 8080:80 on all addresses and 192.0.2.1:8443:443.
+/// 8080:80 on all addresses and 192.0.2.1:8443:443. An overlay network, and a cluster with two
+/// others.
 std::vector<Element> scenario() {
   const LinkIndex shop{101};
   const LinkIndex vault{102};
   const LinkIndex quiet{103};
+  const LinkIndex overlay{104};
   const auto web4 = address("10.1.0.2");
   const auto web6 = address("fd00:1::2");
   return {
@@ -49,6 +51,13 @@ std::vector<Element> scenario() {
       {"pub4a", {address("192.0.2.1"), Protocol::tcp, PortNumber{8443}}, {web4, PortNumber{443}}},
       {"hair4", {web4, web4}, {}},
       {"hair6", {web6, web6}, {}},
+      {"nets", {overlay}, {}},
+      {"samebr", {overlay, overlay}, {}},
+      {"internal", {overlay}, {}},
+      {"overlays", {overlay}, {}},
+      {"tunnels", {PortNumber{4789}}, {}},
+      {"hosts4", {address("198.51.100.2")}, {}},
+      {"hosts6", {address("2001:db8::2")}, {}},
   };
 }
 
@@ -77,7 +86,8 @@ class NftDocs : public tests::NamespaceTest {};
 TEST_F(NftDocs, ShowWhatTheKernelHolds) {
   shell(R"(ip link add br-shop index 101 type bridge
            ip link add br-vault index 102 type bridge
-           ip link add br-quiet index 103 type bridge)");
+           ip link add br-quiet index 103 type bridge
+           ip link add nb001000 index 104 type bridge)");
   sandbox::Nft nft;
   nft.replace(scenario());
   const std::string table = shell("nft list table inet netd");

@@ -85,6 +85,33 @@ Plan links_of_one_piece() {
           AddRoute{.netns = "/a", .destination = prefix("10.9.0.0/16"), .type = "blackhole"}};
 }
 
+Plan overlay() {
+  return {CreateBridge{.name = "nb001000", .index = 7, .no_snooping = true},
+          CreateVxlan{.name = "nx001000",
+                      .index = 8,
+                      .mac = *ipam::Mac::parse("02:00:00:00:00:01"),
+                      .mtu = 1430,
+                      .vni = 4096,
+                      .port = 4789,
+                      .local = address("2001:db8::1")},
+          SetBridgePort{.index = 8,
+                        .no_learning = true,
+                        .locked = true,
+                        .suppress_neighbours = true,
+                        .no_flood = true},
+          AddFdbEntry{.index = 9, .mac = *ipam::Mac::parse("02:00:00:00:00:02")}};
+}
+
+TEST(PlanText, TellsAnOverlay) {
+  EXPECT_EQ(to_text(overlay()),
+            "bridge nb001000 index 7 mac 00:00:00:00:00:00 no-snooping\n"
+            "vxlan nx001000 index 8 mac 02:00:00:00:00:01 mtu 1430 id 4096 port 4789 local "
+            "2001:db8::1\n"
+            "bridge-port 8 isolated off hairpin off no-learning locked suppress-neighbours "
+            "no-flood\n"
+            "fdb 02:00:00:00:00:02 link 9\n");
+}
+
 TEST(PlanText, TellsLinksOfOnePiece) {
   EXPECT_EQ(to_text(links_of_one_piece()),
             "dummy dm-1 index 7\n"
@@ -136,6 +163,7 @@ TEST(PlanJson, ComesBackEqual) {
   plan.emplace_back(
       SetLink{.netns = "/a", .index = 7, .mac = ipam::Mac::parse("02:00:00:00:00:01")});
   std::ranges::move(links_of_one_piece(), std::back_inserter(plan));
+  std::ranges::move(overlay(), std::back_inserter(plan));
   const std::string text = json(plan).dump();
   EXPECT_EQ(json::parse(text).get<Plan>(), plan);
 }

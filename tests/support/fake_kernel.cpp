@@ -96,7 +96,28 @@ std::optional<sandbox::LinkFacts> FakeKernel::find_link(const Netns& netns,
                               .mac = link.mac,
                               .mtu = link.mtu,
                               .up = link.up,
+                              .no_snooping = link.no_snooping,
                               .addresses = {link.addresses.begin(), link.addresses.end()}};
+  }
+  return std::nullopt;
+}
+
+std::optional<sandbox::Vxlan> FakeKernel::find_vxlan(const std::string& name) {
+  for (const auto& [index, link] : namespaces_.at(host).links) {
+    if (link.dying || link.name != name || !link.vxlan) continue;
+    sandbox::Vxlan vxlan{.name = name,
+                         .index = index,
+                         .mac = link.mac,
+                         .alias = link.alias,
+                         .mtu = link.mtu,
+                         .vni = link.vxlan->vni,
+                         .port = link.vxlan->port,
+                         .local = link.vxlan->local,
+                         .master = link.master,
+                         .up = link.up,
+                         .port_flags = link.port};
+    vxlan.port_flags.index = index;
+    return vxlan;
   }
   return std::nullopt;
 }
@@ -203,8 +224,15 @@ std::string FakeKernel::link_text(std::uint32_t index, const Link& link) {
   if (link.peer) text += " peer " + std::to_string(link.peer->second);
   if (link.parent != 0) text += " on " + std::to_string(link.parent);
   if (!link.detail.empty()) text += " " + link.detail;
-  if (link.isolated) text += " isolated";
-  if (link.hairpin) text += " hairpin";
+  if (link.no_snooping) text += " no-snooping";
+  if (link.port.isolated) text += " isolated";
+  if (link.port.hairpin) text += " hairpin";
+  if (link.port.no_learning) text += " no-learning";
+  if (link.port.locked) text += " locked";
+  if (link.port.suppress_neighbours) text += " suppress-neighbours";
+  if (link.port.no_flood) text += " no-flood";
+  for (const ipam::Mac& mac : link.fdb)
+    text += " fdb " + mac.to_string();
   if (!link.ipv6_link_local) text += " no-link-local";
   text += link.up ? " up" : " down";
   for (const ipam::Prefix& address : link.addresses)

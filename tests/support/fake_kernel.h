@@ -15,6 +15,7 @@
 
 #include "ipam/address.h"
 #include "sandbox/kernel.h"
+#include "tests/support/fake_peers.h"
 
 namespace tests {
 
@@ -89,6 +90,7 @@ class FakeKernel : public sandbox::Kernel {
   void revert(const sandbox::Step& step) override;
   std::optional<sandbox::LinkFacts> find_link(const sandbox::Netns& netns,
                                               const std::string& name) override;
+  std::optional<sandbox::Vxlan> find_vxlan(const std::string& name) override;
   std::vector<std::string> link_names(const sandbox::Netns& netns) override;
   std::vector<ipam::Prefix> on_link_routes() override;
   std::optional<std::string> read_sysctl(const sandbox::Netns& netns,
@@ -106,6 +108,7 @@ class FakeKernel : public sandbox::Kernel {
   void drain() override;
   void advertise(std::uint32_t bridge_index, const ipam::Mac& mac,
                  const std::vector<ipam::Address>& addresses, int count, int interval_ms) override;
+  FakePeers& peers() override { return peers_; }
 
  private:
   using NamespaceId = int;
@@ -122,8 +125,10 @@ class FakeKernel : public sandbox::Kernel {
     std::optional<std::pair<NamespaceId, std::uint32_t>> peer{};
     bool up = false;
     bool ipv6_link_local = true;
-    bool isolated = false;
-    bool hairpin = false;
+    bool no_snooping = false;
+    sandbox::SetBridgePort port{};
+    std::optional<sandbox::CreateVxlan> vxlan{};
+    std::set<ipam::Mac> fdb{};  // static entries of a bridge port
     bool dying = false;
     std::set<ipam::Prefix> addresses{};
   };
@@ -150,10 +155,12 @@ class FakeKernel : public sandbox::Kernel {
   void make(const sandbox::PinNamespace& step);
   void make(const sandbox::CreateBridge& step);
   void make(const sandbox::CreateVeth& step);
+  void make(const sandbox::CreateVxlan& step);
   void make(const sandbox::MoveLink& step);
   void make(const sandbox::CreateLink& step);
   void make(const sandbox::SetLink& step);
   void make(const sandbox::SetBridgePort& step);
+  void make(const sandbox::AddFdbEntry& step);
   void make(const sandbox::AddAddress& step);
   void make(const sandbox::AddRoute& step);
   void make(const sandbox::SetSysctl& step);
@@ -164,8 +171,10 @@ class FakeKernel : public sandbox::Kernel {
   void unmake(const sandbox::PinNamespace& step);
   void unmake(const sandbox::CreateBridge& step);
   void unmake(const sandbox::CreateVeth& step);
+  void unmake(const sandbox::CreateVxlan& step);
   void unmake(const sandbox::MoveLink& step);
   void unmake(const sandbox::CreateLink& step);
+  void unmake(const sandbox::AddFdbEntry& step);
   void unmake(const sandbox::AddAddress& step);
   void unmake(const sandbox::AddRoute& step);
   void unmake(const sandbox::AddElements& step);
@@ -213,6 +222,7 @@ class FakeKernel : public sandbox::Kernel {
   std::size_t fail_apply_in_ = 0;
   std::size_t reverts_to_fail_ = 0;
   Counters counters_;
+  FakePeers peers_;
   std::vector<FlowsForgotten> flows_forgotten_;
   std::vector<Advertisement> advertisements_;
 };

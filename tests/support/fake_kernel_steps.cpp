@@ -138,6 +138,7 @@ void FakeKernel::make(const sandbox::CreateBridge& step) {
   check_free(host, step.name, step.index, "create bridge " + step.name, EEXIST);
   namespaces_[host].links[step.index] = {
       .name = step.name, .kind = "bridge", .mac = step.mac, .mtu = step.mtu == 0 ? 1500 : step.mtu};
+  namespaces_[host].links[step.index].no_snooping = step.no_snooping;
   if (step.vlan != 0)
     namespaces_[host].links[step.index].detail = "vlan " + std::to_string(step.vlan);
 }
@@ -162,6 +163,27 @@ void FakeKernel::make(const sandbox::CreateVeth& step) {
                                            .mac = step.peer_mac,
                                            .mtu = mtu,
                                            .peer = {{host, step.index}}};
+}
+
+void FakeKernel::make(const sandbox::CreateVxlan& step) {
+  const std::string act = "create vxlan " + step.name;
+  check_free(host, step.name, step.index, act, EEXIST);
+  auto& links = namespaces_[host].links;
+  const auto has_vni = [&](const auto& entry) {
+    return entry.second.vxlan && entry.second.vxlan->vni == step.vni;
+  };
+  for (auto found = std::ranges::find_if(links, has_vni); found != links.end();
+       found = std::ranges::find_if(links, has_vni)) {
+    if (!found->second.dying) fail(EEXIST, act + ": VNI " + std::to_string(step.vni));
+    delete_link(host, found->first);
+  }
+  links[step.index] = {.name = step.name,
+                       .kind = "vxlan",
+                       .mac = step.mac,
+                       .mtu = step.mtu == 0 ? 1500 : step.mtu,
+                       .detail = "id " + std::to_string(step.vni) + " port " +
+                                 std::to_string(step.port) + " local " + step.local.to_string(),
+                       .vxlan = step};
 }
 
 void FakeKernel::make(const sandbox::CreateLink& step) {
@@ -196,6 +218,11 @@ void FakeKernel::unmake(const sandbox::CreateBridge& step) {
 }
 void FakeKernel::unmake(const sandbox::CreateVeth& step) {
   remove_link(step.index, step.name);
+}
+void FakeKernel::unmake(const sandbox::CreateVxlan& step) {
+  const auto there = find_vxlan(step.name);
+  if (there && (there->index == step.index || there->alias.starts_with("netd:")))
+    remove_link(there->index, step.name);
 }
 void FakeKernel::unmake(const sandbox::CreateLink& step) {
   const auto inside = find_namespace(step.netns);
@@ -263,7 +290,11 @@ void FakeKernel::delete_link(NamespaceId netns, std::uint32_t index) {
                 [&](const auto& entry) { return link_of(entry.first) == link.name; });
   if (link.kind == "bridge")
     for (auto& entry : place.links)
-      if (entry.second.master == index) entry.second.master = 0;
+      if (entry.second.master == index) {
+        entry.second.master = 0;
+        entry.second.port = {};
+        entry.second.fdb.clear();
+      }
   if (link.peer) delete_link(link.peer->first, link.peer->second);
   if (netns == host) delete_children(index);
 }
@@ -303,7 +334,8 @@ void FakeKernel::make(const sandbox::SetLink& step) {
   }
   if (step.master && link.master != *step.master) {
     link.master = *step.master;
-    link.isolated = link.hairpin = false;
+    link.port = {};
+    link.fdb.clear();
   }
   if (step.alias) link.alias = *step.alias;
   if (step.mac) link.mac = *step.mac;
@@ -316,9 +348,23 @@ void FakeKernel::make(const sandbox::SetBridgePort& step) {
   const std::string act = "set bridge port " + std::to_string(step.index);
   Link& link = link_at("", step.index, act);
   if (link.master == 0) fail(EOPNOTSUPP, act);
-  link.isolated = step.isolated;
-  link.hairpin = step.hairpin;
+  link.port = step;
   if (step.vlan != 0) link.detail = "vlan " + std::to_string(step.vlan);
+}
+
+void FakeKernel::make(const sandbox::AddFdbEntry& step) {
+  const std::string act = to_text(sandbox::Step(step));
+  Link& link = link_at("", step.index, act);
+  if (link.master == 0) fail(EINVAL, act);
+  for (auto& entry : namespaces_[host].links)
+    if (entry.second.master == link.master) entry.second.fdb.erase(step.mac);
+  link.fdb.insert(step.mac);
+}
+
+void FakeKernel::unmake(const sandbox::AddFdbEntry& step) {
+  auto& links = namespaces_[host].links;
+  if (const auto link = links.find(step.index); link != links.end())
+    link->second.fdb.erase(step.mac);
 }
 
 // ---- addresses and routes -----------------------------------------------------------------------

@@ -26,6 +26,9 @@ class FaultyKernel : public sandbox::Kernel {
                                               const std::string& name) override {
     return kernel_.find_link(netns, name);
   }
+  std::optional<sandbox::Vxlan> find_vxlan(const std::string& name) override {
+    return kernel_.find_vxlan(name);
+  }
   std::vector<std::string> link_names(const sandbox::Netns& netns) override {
     return kernel_.link_names(netns);
   }
@@ -54,6 +57,7 @@ class FaultyKernel : public sandbox::Kernel {
                  const std::vector<ipam::Address>& addresses, int count, int interval_ms) override {
     kernel_.advertise(bridge_index, mac, addresses, count, interval_ms);
   }
+  sandbox::Peers& peers() override { return kernel_.peers(); }
 
  private:
   sandbox::Kernel& kernel_;
