@@ -216,7 +216,7 @@ sandbox::Plan Overlay::network_plan(const Network& network) const {
   plan.push_back(sandbox::CreateBridge{.name = network.link_name,
                                        .index = network.link_index,
                                        .mac = network.link_mac,
-                                       .no_snooping = true});
+                                       .bare = true});
   plan.push_back(sandbox::SetLink{.netns = "",
                                   .index = network.link_index,
                                   .alias = alias,

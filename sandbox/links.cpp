@@ -182,9 +182,12 @@ void create_bridge(RtnlSocket& rtnl, const CreateBridge& step) {
   put_identity(message, step.name, step.mac, step.mtu);
   message.nest(IFLA_LINKINFO, [&] {
     message.put(IFLA_INFO_KIND, std::string("bridge"));
-    if (step.vlan == 0 && !step.no_snooping) return;
+    if (step.vlan == 0 && !step.bare) return;
     message.nest(IFLA_INFO_DATA, [&] {
-      if (step.no_snooping) message.put_u8(IFLA_BR_MCAST_SNOOPING, 0);
+      if (step.bare) {
+        message.put_u8(IFLA_BR_MCAST_SNOOPING, 0);
+        message.put_u16(IFLA_BR_VLAN_DEFAULT_PVID, 0);
+      }
       if (step.vlan == 0) return;
       message.put_u8(IFLA_BR_VLAN_FILTERING, 1);
       message.put_u16(IFLA_BR_VLAN_DEFAULT_PVID, step.vlan);

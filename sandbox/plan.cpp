@@ -28,7 +28,7 @@ std::string text_of(const CreateBridge& step) {
   return fmt::format("bridge {} index {} mac {}{}{}{}", step.name, step.index, step.mac.to_string(),
                      with_mtu(step.mtu),
                      step.vlan == 0 ? std::string() : fmt::format(" vlan {}", step.vlan),
-                     step.no_snooping ? " no-snooping" : "");
+                     step.bare ? " bare" : "");
 }
 
 std::string text_of(const CreateVxlan& step) {

@@ -37,8 +37,11 @@ struct CreateBridge {
   std::uint32_t index = 0;
   ipam::Mac mac;
   std::uint32_t mtu = 0;
-  std::uint16_t vlan = 0;    // not 0: VLANs are told apart, and this one is its ports' and its own
-  bool no_snooping = false;  // multicast goes to all ports, whoever has joined
+  std::uint16_t vlan = 0;  // not 0: VLANs are told apart, and this one is its ports' and its own
+  /// Neither snoops on multicast, which goes to all ports, nor gives ports a VLAN: with one, each
+  /// entry of a port would be two (fdb_add_entry for each of the port's VLANs,
+  /// net/bridge/br_fdb.c).
+  bool bare = false;
   friend bool operator==(const CreateBridge&, const CreateBridge&) = default;
 };
 

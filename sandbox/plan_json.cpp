@@ -33,7 +33,7 @@ void describe(auto& fields, Is<CreateBridge> auto& step) {
   fields.required("mac", step.mac);
   fields.optional("mtu", step.mtu);
   fields.optional("vlan", step.vlan);
-  fields.optional("no_snooping", step.no_snooping);
+  fields.optional("bare", step.bare);
 }
 
 void describe(auto& fields, Is<CreateVxlan> auto& step) {

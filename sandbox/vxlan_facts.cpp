@@ -43,7 +43,7 @@ bool is_in_place(Kernel& kernel, const Plan& plan, const CreateBridge& step) {
   const SetLink settings = settings_of(plan, step.index);
   const auto link = kernel.find_link("", step.name);
   return link && link->kind == "bridge" && link->index == step.index && link->mac == step.mac &&
-         link->no_snooping == step.no_snooping && link->alias == settings.alias.value_or("") &&
+         link->no_snooping == step.bare && link->alias == settings.alias.value_or("") &&
          link->up == settings.up.value_or(false) && (!settings.mtu || link->mtu == *settings.mtu) &&
          link->addresses.empty();
 }

@@ -71,7 +71,7 @@ TEST(OverlayPlan, ANetworkIsABridgeAndATunnel) {
   EXPECT_EQ(sandbox::to_text(Overlay().network_plan(shop())),
             "elements nets { 268435456 } internal { 268435456 } samebr { 268435456 . 268435456 } "
             "overlays { 268435456 }\n"
-            "bridge nb001000 index 268435456 mac 02:00:00:00:00:01 no-snooping\n"
+            "bridge nb001000 index 268435456 mac 02:00:00:00:00:01 bare\n"
             "link 268435456 alias \"netd:" +
                 shop().id +
                 "\" mtu 1450 ipv6-link-local off up\n"

@@ -113,7 +113,7 @@ std::string OverlayLab::bridge_entry(const Host& host, const ipam::Mac& mac) {
   return shell(
       fmt::format("bridge -n {} -j fdb show br nb001000 | jq -r '.[] | "
                   "select(.mac==\"{}\" and .master!=null) | [.ifname] + .flags + "
-                  "[.state // \"\"] | join(\" \")' | tr -d '\\n'",
+                  "[.state // \"\"] | join(\" \")' | sort -u | tr -d '\\n'",
                   host.name, mac.to_string()));
 }
 

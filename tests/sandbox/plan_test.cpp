@@ -86,7 +86,7 @@ Plan links_of_one_piece() {
 }
 
 Plan overlay() {
-  return {CreateBridge{.name = "nb001000", .index = 7, .no_snooping = true},
+  return {CreateBridge{.name = "nb001000", .index = 7, .bare = true},
           CreateVxlan{.name = "nx001000",
                       .index = 8,
                       .mac = *ipam::Mac::parse("02:00:00:00:00:01"),
@@ -104,7 +104,7 @@ Plan overlay() {
 
 TEST(PlanText, TellsAnOverlay) {
   EXPECT_EQ(to_text(overlay()),
-            "bridge nb001000 index 7 mac 00:00:00:00:00:00 no-snooping\n"
+            "bridge nb001000 index 7 mac 00:00:00:00:00:00 bare\n"
             "vxlan nx001000 index 8 mac 02:00:00:00:00:01 mtu 1430 id 4096 port 4789 local "
             "2001:db8::1\n"
             "bridge-port 8 isolated off hairpin off no-learning locked suppress-neighbours "

@@ -33,8 +33,7 @@ CreateVxlan vxlan_step() {
 
 Plan overlay_plan(const CreateVxlan& vxlan = vxlan_step()) {
   return {
-      CreateBridge{
-          .name = "nb001000", .index = 200, .mac = mac("02:00:00:00:02:00"), .no_snooping = true},
+      CreateBridge{.name = "nb001000", .index = 200, .mac = mac("02:00:00:00:02:00"), .bare = true},
       SetLink{.index = 200, .alias = "netd:n1", .mtu = 1450, .ipv6_link_local = false, .up = true},
       vxlan,
       SetLink{.index = 201, .alias = "netd:n1", .master = 200, .ipv6_link_local = false},
@@ -229,7 +228,7 @@ class FdbEntry : public VxlanTest {
   }
   static std::string port_of(const std::string& address) {
     return shell("bridge -j fdb show br nb001000 | jq -r '.[] | select(.mac==\"" + address +
-                 "\") | .ifname + \" \" + .state' | tr -d '\\n'");
+                 "\") | .ifname + \" \" + .state' | sort -u | tr -d '\\n'");
   }
 };
 

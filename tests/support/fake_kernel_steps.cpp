@@ -138,7 +138,7 @@ void FakeKernel::make(const sandbox::CreateBridge& step) {
   check_free(host, step.name, step.index, "create bridge " + step.name, EEXIST);
   namespaces_[host].links[step.index] = {
       .name = step.name, .kind = "bridge", .mac = step.mac, .mtu = step.mtu == 0 ? 1500 : step.mtu};
-  namespaces_[host].links[step.index].no_snooping = step.no_snooping;
+  namespaces_[host].links[step.index].no_snooping = step.bare;
   if (step.vlan != 0)
     namespaces_[host].links[step.index].detail = "vlan " + std::to_string(step.vlan);
 }
