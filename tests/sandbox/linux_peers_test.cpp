@@ -7,6 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 
@@ -26,7 +27,8 @@ const ipam::Mac one = mac("02:42:0a:01:00:01");
 const ipam::Mac two = mac("02:42:0a:01:00:02");
 const ipam::Address there = address("192.0.2.2");
 
-/// What the kernel tells of changes in neighbour and forwarding tables, a word each.
+/// What the kernel tells of changes in neighbour and forwarding tables, a word each. Linux 6.1 says
+/// each change of a tunnel twice.
 class Monitor {
  public:
   Monitor() : fd_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)) {
@@ -46,6 +48,7 @@ class Monitor {
                        : (entry->ndm_flags & NTF_SELF) != 0 ? "tunnel"
                                                             : "forward"));
     }
+    words.erase(std::unique(words.begin(), words.end()), words.end());
     return words;
   }
 

@@ -22,6 +22,7 @@ namespace tests {
 namespace {
 
 constexpr std::uint16_t answering_port = 7777;
+constexpr std::uint16_t frame_type = 0x88b5;  // IEEE 802, local experimental
 
 std::string path_of(const std::string& netns) {
   return "/run/netns/" + netns;
@@ -122,8 +123,8 @@ void OverlayLab::send_frame(const Container& from, const ipam::Mac& source, cons
   std::array<std::uint8_t, 60> frame{};
   std::ranges::copy(to.bytes, frame.begin());
   std::ranges::copy(source.bytes, frame.begin() + ETH_ALEN);
-  frame[12] = 0x88;  // 0x88b5: IEEE 802 local experimental
-  frame[13] = 0xb5;
+  frame[12] = frame_type >> 8;
+  frame[13] = frame_type & 0xff;
   sockaddr_ll link{};
   link.sll_family = AF_PACKET;
   link.sll_ifindex = static_cast<int>(from.endpoint.sandbox_index);
@@ -131,6 +132,26 @@ void OverlayLab::send_frame(const Container& from, const ipam::Mac& source, cons
   ASSERT_EQ(::sendto(fd.get(), frame.data(), frame.size(), 0,
                      reinterpret_cast<const sockaddr*>(&link), sizeof link),
             static_cast<ssize_t>(frame.size()));
+}
+
+sandbox::Fd OverlayLab::receive_frames(const Container& at) {
+  sandbox::Fd fd = socket_in(at.name, AF_PACKET, SOCK_RAW);
+  sockaddr_ll link{};
+  link.sll_family = AF_PACKET;
+  link.sll_protocol = htons(frame_type);
+  link.sll_ifindex = static_cast<int>(at.endpoint.sandbox_index);
+  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&link), sizeof link), 0);
+  const timeval patience{.tv_sec = 5, .tv_usec = 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  return fd;
+}
+
+std::string OverlayLab::next_destination(const sandbox::Fd& frames) {
+  std::array<std::uint8_t, 2048> frame{};
+  if (::recv(frames.get(), frame.data(), frame.size(), 0) < ETH_HLEN) return "";
+  ipam::Mac mac;
+  std::copy_n(frame.begin(), mac.bytes.size(), mac.bytes.begin());
+  return mac.to_string();
 }
 
 std::string OverlayLab::ask_with(const std::string& netns, const std::string& to,

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "drivers/overlay.h"
+#include "sandbox/fd.h"
 #include "sandbox/linux_kernel.h"
 #include "sandbox/peers.h"
 #include "tests/support/namespace_test.h"
@@ -52,6 +53,10 @@ class OverlayLab : public NamespaceTest {
   static std::string bridge_entry(const Host& host, const ipam::Mac& mac);
   /// An Ethernet frame with nothing in it, out of the container's link.
   static void send_frame(const Container& from, const ipam::Mac& source, const ipam::Mac& to);
+  /// A socket that gets such frames when they come to the container; where the next one was sent
+  /// to, or "" when none comes.
+  static sandbox::Fd receive_frames(const Container& at);
+  static std::string next_destination(const sandbox::Fd& frames);
   /// What `to` (an Answerer) answers to a packet of `bytes` in all that mustn't be fragmented; the
   /// error where it can't be sent.
   static std::string ask_with(const std::string& netns, const std::string& to, std::size_t bytes);

@@ -52,7 +52,9 @@ class TransitionOnTheKernel : public tests::NamespaceTest {
            "|contains([\"UP\"]))]'; " +
            in + " ip -j addr | jq -c '.[] | .addr_info[] | [.label,.local,.prefixlen]'; " + in +
            " ip route | sed 's/ linkdown//; s/ *$//'; bridge -j -d link | jq -c '.[] | "
-           "[.ifname,.isolated]'";
+           "[.ifname,.isolated,.learning,.locked,.flood,.neigh_suppress]' | sort; bridge fdb show "
+           "| grep "
+           "-E 'static|dst' | sort; true";
   }
 
   std::optional<LinuxKernel> kernel_;
@@ -82,6 +84,48 @@ TEST_F(TransitionOnTheKernel, UndoesAChangeOfLinkAddressRouteAndPorts) {
   }
   to.back() = AddElements{{tests::published(8443, 443), tests::published(9090, 90)}};
   EXPECT_EQ(sweep(from, to), 8u);
+}
+
+/// An overlay network, and a port of it whose container has another MAC address in `to`.
+Plan overlay(const char* local, const char* container) {
+  return {
+      CreateBridge{
+          .name = "nb001000", .index = 2000, .mac = tests::mac("02:42:00:00:01:00"), .bare = true},
+      SetLink{
+          .index = 2000, .alias = "netd:shop", .mtu = 1450, .ipv6_link_local = false, .up = true},
+      CreateVxlan{.name = "nx001000",
+                  .index = 2001,
+                  .mac = tests::mac("02:42:00:00:01:01"),
+                  .mtu = 1450,
+                  .vni = 4096,
+                  .port = 4789,
+                  .local = tests::address(local)},
+      SetLink{.index = 2001, .alias = "netd:shop", .master = 2000, .ipv6_link_local = false},
+      SetBridgePort{
+          .index = 2001, .no_learning = true, .suppress_neighbours = true, .no_flood = true},
+      SetLink{.index = 2001, .up = true},
+      CreateVeth{.name = "nv1",
+                 .index = 2002,
+                 .mac = tests::mac("02:42:00:00:01:02"),
+                 .peer_name = "peer",
+                 .peer_index = 2003,
+                 .peer_mac = tests::mac("02:42:00:00:01:03"),
+                 .mtu = 1450},
+      SetLink{.index = 2002, .master = 2000, .ipv6_link_local = false, .up = true},
+      SetBridgePort{.index = 2002, .no_learning = true, .locked = true},
+      AddFdbEntry{.index = 2002, .mac = tests::mac(container)},
+  };
+}
+
+TEST_F(TransitionOnTheKernel, MakesAnOverlayNetworkWhollyOrNotAtAll) {
+  EXPECT_EQ(sweep({}, overlay("192.0.2.1", "02:42:0a:01:00:02")), 10u);
+}
+
+TEST_F(TransitionOnTheKernel, UndoesAChangeOfTheTunnelAndOfAnEntry) {
+  // The tunnel's four steps and the entry.
+  EXPECT_EQ(
+      sweep(overlay("192.0.2.1", "02:42:0a:01:00:02"), overlay("192.0.2.9", "02:42:0a:01:00:09")),
+      5u);
 }
 
 TEST_F(TransitionOnTheKernel, LosesTheRouteWithTheAddressAndMakesItAgain) {
