@@ -40,10 +40,12 @@ LinuxKernel::LinuxKernel() = default;
 
 void LinuxKernel::apply(const Step& step) {
   const auto once = [this](const auto& alternative) { apply_once(alternative); };
+  // Asked before: the link that was in the way may be gone by the time the refusal is here.
+  const bool any_dying = reaper_.waiting() != 0;
   try {
     std::visit(once, step);
   } catch (const std::system_error& error) {
-    if (!may_be_dying_links(step, error) || reaper_.waiting() == 0) throw;
+    if (!may_be_dying_links(step, error) || !any_dying) throw;
     reaper_.drain();
     std::visit(once, step);
   }

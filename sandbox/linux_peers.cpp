@@ -154,9 +154,13 @@ void take_fdb_entry(nlmsghdr* message, const PeerLinks& links, PeerTables& table
   }
   const bool odd = attributes[NDA_PORT] || attributes[NDA_VNI] || attributes[NDA_IFINDEX] ||
                    attributes[NDA_NH_ID] || attributes[NDA_SRC_VNI];
-  tables.tunnels[*mac].push_back({.vtep = address_of(attributes[NDA_DST]).value_or(ipam::Address()),
+  const PeerTables::Tunnel tunnel{.vtep = address_of(attributes[NDA_DST]).value_or(ipam::Address()),
                                   .permanent = (header.ndm_state & NUD_PERMANENT) != 0,
-                                  .plain = header.ndm_flags == NTF_SELF && !odd});
+                                  .plain = header.ndm_flags == NTF_SELF && !odd};
+  // Entries that come or go during the dump may move one across the edge of a datagram: it is told
+  // twice then.
+  auto& all = tables.tunnels[*mac];
+  if (std::ranges::find(all, tunnel) == all.end()) all.push_back(tunnel);
 }
 
 void take_neighbour(nlmsghdr* message, const PeerLinks& links, PeerTables& tables) {
