@@ -199,6 +199,36 @@ TEST_F(FakeKernelTest, KnowsTheOnLinkRoutes) {
   EXPECT_THAT(kernel_.on_link_routes(), ElementsAre(prefix("192.168.1.0/24")));
 }
 
+TEST_F(FakeKernelTest, GivesAVniToOneLinkThatIsNotDying) {
+  const CreateVxlan first{.name = "nx1", .index = 5, .vni = 4096, .port = 4789};
+  CreateVxlan second = first;
+  second.name = "nx2";
+  second.index = 6;
+  kernel_.apply(first);
+  EXPECT_EQ(error_of(second), EEXIST);
+  kernel_.revert(first);
+  EXPECT_EQ(error_of(second), 0);
+  EXPECT_EQ(kernel_.find_vxlan("nx2")->vni, 4096u);
+  EXPECT_FALSE(kernel_.find_vxlan("nx1"));
+}
+
+TEST_F(FakeKernelTest, AStaticEntryIsOnOnePortAndGoesWhenThatLeavesItsBridge) {
+  const auto mac = *ipam::Mac::parse("02:00:00:00:00:09");
+  kernel_.apply(bridge("br0", 10));
+  kernel_.apply(veth("p1", 11, ""));
+  EXPECT_EQ(error_of(AddFdbEntry{.index = 11, .mac = mac}), EINVAL);
+  kernel_.apply(enslave(11, 10));
+  kernel_.apply(enslave(12, 10));
+  kernel_.apply(AddFdbEntry{.index = 11, .mac = mac});
+  const std::string on_first = kernel_.state();
+  kernel_.apply(AddFdbEntry{.index = 12, .mac = mac});
+  kernel_.revert(AddFdbEntry{.index = 11, .mac = mac});
+  EXPECT_THAT(kernel_.state(), HasSubstr("fdb 02:00:00:00:00:09"));
+  EXPECT_NE(kernel_.state(), on_first);
+  kernel_.apply(enslave(12, 0));
+  EXPECT_THAT(kernel_.state(), Not(HasSubstr("fdb")));
+}
+
 TEST_F(FakeKernelTest, FindsLinksWithTheirFacts) {
   kernel_.add_link("", "enp1s0", "", {prefix("192.168.1.2/24")});
   const auto found = kernel_.find_link("", "enp1s0");
