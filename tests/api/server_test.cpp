@@ -214,13 +214,17 @@ TEST_F(Server, ReplacesAndRemovesItsSocketFile) {
 
 TEST_F(Server, ItsSocketFileNeverHasAWiderMode) {
   start();
-  std::atomic<bool> done = false;
+  std::atomic<bool> begun = false, done = false;
   std::set<mode_t> seen;
   std::thread watcher([&] {
     struct stat status {};
-    while (!done)
+    while (!done) {
       if (stat(path_.c_str(), &status) == 0) seen.insert(status.st_mode & 0777);
+      begun = true;
+      begun.notify_one();
+    }
   });
+  begun.wait(false);
   for (int round = 0; round < 200; ++round)
     server_->listen_unix(path_, 0600);
   done = true;
