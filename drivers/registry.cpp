@@ -6,6 +6,7 @@
 #include "drivers/ipvlan.h"
 #include "drivers/macvlan.h"
 #include "drivers/null.h"
+#include "drivers/overlay.h"
 
 namespace drivers {
 
@@ -15,6 +16,7 @@ Registry::Registry(BridgeSettings bridge) {
   drivers_.push_back(std::make_unique<Null>());
   drivers_.push_back(std::make_unique<Macvlan>());
   drivers_.push_back(std::make_unique<Ipvlan>());
+  drivers_.push_back(std::make_unique<Overlay>());
 }
 
 const Driver* Registry::find(std::string_view name) const {

@@ -35,6 +35,15 @@ struct Flags {
   std::optional<std::string> log_format;
   std::vector<std::string> plugin_search_dirs;
   std::optional<int> plugin_timeout;
+  std::optional<std::string> cluster;
+  std::optional<std::string> cluster_prefix;
+  std::optional<std::string> cluster_ca;
+  std::optional<std::string> cluster_cert;
+  std::optional<std::string> cluster_key;
+  bool insecure_store = false;
+  std::optional<std::string> vtep;
+  std::optional<int> vxlan_port;
+  std::optional<int> dead_after;
 };
 
 [[noreturn]] void refuse(const std::string& text) {
@@ -87,15 +96,31 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.set_version_flag("--version", "netd " NETD_VERSION);
 }
 
-/// Flags of later versions: refused by name instead of "unknown".
-void add_absent_flags(CLI::App& app, std::vector<std::string>& given) {
-  for (const char* name : {"--insecure-store"})
-    app.add_flag_callback(name, [&given, name] { given.emplace_back(name); })->group("");
-  for (const char* name : {"--cluster", "--cluster-prefix", "--vtep", "--cluster-cacert",
-                           "--cluster-cert", "--cluster-key"})
-    app.add_option_function<std::string>(
-           name, [&given, name](const std::string&) { given.emplace_back(name); })
-        ->group("");
+void add_cluster_flags(CLI::App& app, Flags& flags) {
+  app.add_option("--cluster", flags.cluster,
+                 "Share overlay networks with the other hosts of this store")
+      ->type_name("etcd://HOST:PORT[,HOST:PORT]");
+  app.add_option("--cluster-prefix", flags.cluster_prefix,
+                 "Where in the store the cluster is (default /netd/v1)")
+      ->type_name("PATH");
+  app.add_option("--cluster-cacert", flags.cluster_ca, "CA that signs the store's certificates")
+      ->type_name("FILE");
+  app.add_option("--cluster-cert", flags.cluster_cert, "netd's certificate for the store")
+      ->type_name("FILE");
+  app.add_option("--cluster-key", flags.cluster_key, "The certificate's key")->type_name("FILE");
+  app.add_flag("--insecure-store", flags.insecure_store,
+               "A store on another host without TLS; whoever is between rules all hosts' networks");
+  app.add_option("--vtep", flags.vtep,
+                 "This host's end of tunnels (default: its address towards the store)")
+      ->type_name("IP|INTERFACE");
+  app.add_option("--vxlan-port", flags.vxlan_port,
+                 "UDP port of the tunnels, for the first host of a cluster (default 4789)")
+      ->type_name("PORT")
+      ->check(CLI::Range(1, 65535));
+  app.add_option("--dead-after", flags.dead_after,
+                 "Give up a host that was away for so long; 0 = never (default 600)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0, 31536000));
 }
 
 /// Nothing when there is no such file.
@@ -134,6 +159,18 @@ std::vector<std::string> apply_file(const Flags& flags, Config& config) {
   }
 }
 
+void apply_cluster_flags(const Flags& flags, ClusterConfig& cluster) {
+  if (flags.cluster) cluster.store = *flags.cluster;
+  if (flags.cluster_prefix) cluster.prefix = *flags.cluster_prefix;
+  if (flags.cluster_ca) cluster.ca = *flags.cluster_ca;
+  if (flags.cluster_cert) cluster.cert = *flags.cluster_cert;
+  if (flags.cluster_key) cluster.key = *flags.cluster_key;
+  if (flags.insecure_store) cluster.insecure = true;
+  if (flags.vtep) cluster.vtep = *flags.vtep;
+  if (flags.vxlan_port) cluster.vxlan_port = static_cast<std::uint16_t>(*flags.vxlan_port);
+  if (flags.dead_after) cluster.dead_after = std::chrono::seconds(*flags.dead_after);
+}
+
 void apply_flags(const Flags& flags, Config& config) {
   if (flags.state_dir) config.state_dir = *flags.state_dir;
   if (flags.run_dir) config.run_dir = *flags.run_dir;
@@ -148,6 +185,7 @@ void apply_flags(const Flags& flags, Config& config) {
   if (flags.log_format) config.log_format = *flags.log_format;
   if (!flags.plugin_search_dirs.empty()) config.plugin_search_dirs = flags.plugin_search_dirs;
   if (flags.plugin_timeout) config.plugin_timeout = *flags.plugin_timeout;
+  apply_cluster_flags(flags, config.cluster);
 }
 
 void check_directory(const std::string& key, const std::string& value) {
@@ -284,6 +322,7 @@ void check(const Config& config) {
     check_host(host);
   check_tls(config);
   check_default_network(config);
+  check_cluster(config.cluster);
 }
 
 }  // namespace
@@ -319,19 +358,14 @@ ParsedConfig parse_config(int argc, const char* const* argv) {
       "SIGTERM stops netd and leaves every container's network up; `netctl system purge` removes "
       "all.");
   Flags flags;
-  std::vector<std::string> absent;
   add_flags(app, flags);
-  add_absent_flags(app, absent);
+  add_cluster_flags(app, flags);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const bool helped = app.exit(error) == 0;  // prints
     std::exit(helped ? 0 : 2);
   }
-  if (!absent.empty())
-    refuse(fmt::format("{}: not in this version of netd ({}); leave it out", absent.front(),
-                       NETD_VERSION));
-
   ParsedConfig parsed;
   parsed.check_only = flags.check_only;
   parsed.warnings = apply_file(flags, parsed.config);

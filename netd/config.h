@@ -12,6 +12,7 @@
 #include "drivers/driver.h"
 #include "ipam/address.h"
 #include "ipam/allocator.h"
+#include "netd/cluster_config.h"
 
 namespace netd {
 
@@ -49,6 +50,8 @@ struct Config {
   // Plugins of others (docs/plugins.md).
   std::vector<std::string> plugin_search_dirs;  // empty = Docker's
   int plugin_timeout = 10;                      // seconds, of one call
+
+  ClusterConfig cluster;
 
   bool ip_forward = true;
   bool userland_proxy = true;  // the in-process relay for localhost

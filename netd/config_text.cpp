@@ -198,6 +198,24 @@ constexpr std::array readers{
            [](Key k, const Json& v, Config& c) { c.plugin_search_dirs = texts(k, v); }},
     Reader{"plugin-timeout",
            [](Key k, const Json& v, Config& c) { c.plugin_timeout = number(k, v, 1, 600); }},
+    Reader{"cluster", [](Key k, const Json& v, Config& c) { c.cluster.store = text(k, v); }},
+    Reader{"cluster-prefix",
+           [](Key k, const Json& v, Config& c) { c.cluster.prefix = text(k, v); }},
+    Reader{"cluster-cacert", [](Key k, const Json& v, Config& c) { c.cluster.ca = text(k, v); }},
+    Reader{"cluster-cert", [](Key k, const Json& v, Config& c) { c.cluster.cert = text(k, v); }},
+    Reader{"cluster-key", [](Key k, const Json& v, Config& c) { c.cluster.key = text(k, v); }},
+    Reader{"insecure-store",
+           [](Key k, const Json& v, Config& c) { c.cluster.insecure = flag(k, v); }},
+    Reader{"vtep", [](Key k, const Json& v, Config& c) { c.cluster.vtep = text(k, v); }},
+    Reader{
+        "vxlan-port",
+        [](Key k, const Json& v,
+           Config&
+               c) { c.cluster.vxlan_port = static_cast<std::uint16_t>(number(k, v, 1, UINT16_MAX)); }},
+    Reader{
+        "dead-after",
+        [](Key k, const Json& v,
+           Config& c) { c.cluster.dead_after = std::chrono::seconds(number(k, v, 0, 31536000)); }},
     Reader{"ip-forward", [](Key k, const Json& v, Config& c) { c.ip_forward = flag(k, v); }},
     Reader{"userland-proxy",
            [](Key k, const Json& v, Config& c) { c.userland_proxy = flag(k, v); }},
@@ -222,10 +240,7 @@ constexpr std::array idle{
 };
 
 /// Keys of netd and Docker that this version can't honour: ignoring them would be unsafe.
-constexpr std::array absent{"cluster",        "cluster-prefix",       "vtep",
-                            "insecure-store", "cluster-cacert",       "cluster-cert",
-                            "cluster-key",    "allow-direct-routing", "bridge-accept-fwmark",
-                            "host-gateway-ip"};
+constexpr std::array absent{"allow-direct-routing", "bridge-accept-fwmark", "host-gateway-ip"};
 
 /// Edits (Levenshtein) that make `a` of `b`.
 std::size_t distance(std::string_view a, std::string_view b) {

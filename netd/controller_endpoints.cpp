@@ -8,6 +8,8 @@
 #include "netd/controller_state.h"
 #include "netd/engine_driver.h"
 #include "netd/log.h"
+#include "netd/overlay_gateway.h"
+#include "netd/overlays.h"
 
 namespace netd {
 namespace {
@@ -15,7 +17,7 @@ namespace {
 using ipam::Family;
 
 bool has_names(const NetworkRecord& network) {
-  return !network.predefined && network.network.driver != "null";
+  return !network.predefined && network.network.driver != "null" && !is_gateway_bridge(network);
 }
 
 void check_configured(const NetworkRecord& network, const std::optional<ipam::Address>& address,
@@ -197,7 +199,8 @@ EndpointRecord Controller::State::prepare(const NetworkRecord& network,
           [this, id = network.network.id, ip = address->address] { addresses.release(id, ip); });
     return address;
   };
-  if (network.remote.ipam || network.network.leased) return record;
+  if (network.remote.ipam || network.network.leased || network.network.driver == overlay_driver)
+    return record;
   endpoint.ipv4 = allocate(Family::v4, spec.ipv4);
   endpoint.ipv6 = allocate(Family::v6, spec.ipv6);
   if (const auto mac = driver.default_mac(endpoint); mac && !spec.mac) endpoint.mac = *mac;

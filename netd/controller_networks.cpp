@@ -9,6 +9,7 @@
 #include "drivers/options.h"
 #include "netd/controller_state.h"
 #include "netd/log.h"
+#include "netd/overlays.h"
 #include "netd/parents.h"
 #include "sandbox/files.h"
 
@@ -263,6 +264,10 @@ std::vector<std::string> Controller::State::open_pools(
 }
 
 std::vector<std::string> Controller::State::finish_network(NetworkRecord& record) {
+  // Their way is RemoteVerbs::create_overlay.
+  if (record.network.driver == overlay_driver)
+    throw drivers::Refused(
+        "overlay networks are the cluster's: make them with netctl network create -d overlay");
   const drivers::Driver& driver = driver_of(record);
   std::vector<std::string> warnings = driver.check_network(record.network);
   choose_link(*this, driver, record.network, warnings);

@@ -30,6 +30,8 @@ class Listeners;
 
 namespace netd {
 
+class Overlays;
+
 /// What a verb has taken so far; given back, last first, unless it is dismissed.
 class Undo {
  public:
@@ -72,6 +74,7 @@ struct Controller::State {
   /// Sandboxes that a verb is at work on while it asks plugins: id -> "is being connected".
   std::map<std::string, std::string> busy;
   dhcp::Client* leases = nullptr;  // null: none can be had (tests)
+  Overlays* overlays = nullptr;    // null: this host is in no cluster, or has not joined it yet
   bool purged = false;  // nothing is there: the firewall and the built-in networks come first
 
   // --- identities (controller.cpp)

@@ -26,6 +26,7 @@
 #include "netd/api/router.h"
 #include "netd/api/routes.h"
 #include "netd/api/server.h"
+#include "netd/cluster_member.h"
 #include "netd/controller.h"
 #include "netd/events.h"
 #include "netd/instance_lock.h"
@@ -135,6 +136,7 @@ class Daemon {
   void run();
 
  private:
+  std::unique_ptr<ClusterMember> make_cluster();
   api::Router make_router();
   void learn(const plugin::EngineNames::Answer& answer);
   void ask_for_missing_names();
@@ -165,6 +167,7 @@ class Daemon {
   plugin::Plugins plugins_;
   Workers workers_;
   RemoteVerbs verbs_;
+  std::unique_ptr<ClusterMember> cluster_;
   api::Metrics metrics_;
   plugin::EngineNames names_;
   api::Router router_;
@@ -190,6 +193,7 @@ Daemon::Daemon(const Config& config)
                asio::post(control_, std::move(act));
              }),
              workers_),
+      cluster_(make_cluster()),
       names_([this](const plugin::EngineNames::Answer& answer) {
         asio::post(control_, [this, answer] { learn(answer); });
       }),
@@ -197,8 +201,27 @@ Daemon::Daemon(const Config& config)
       server_(io_, control_,
               [this](const api::Request& request) { return router_.handle(request); }) {}
 
+std::unique_ptr<ClusterMember> Daemon::make_cluster() {
+  if (!config_.cluster.is_member()) return nullptr;
+  if (config_.cluster.insecure)
+    log::warn(
+        "INSECURE: the cluster's store is asked without TLS. Whoever is between can change every "
+        "overlay network of all hosts",
+        {{"store", config_.cluster.store},
+         {"remedy",
+          "--cluster-cacert, --cluster-cert and --cluster-key instead of "
+          "--insecure-store (docs/overlay.md)"}});
+  auto cluster = std::make_unique<ClusterMember>(
+      config_.cluster, controller_, verbs_.gate(),
+      [this](std::function<void()> act) { asio::post(control_, std::move(act)); }, workers_,
+      ClusterMember::Verbs{.settle = [this] { verbs_.settle_cluster(); },
+                           .lose = [this](const std::string& id) { verbs_.lose(id); }});
+  verbs_.use_cluster(*cluster);
+  return cluster;
+}
+
 api::Router Daemon::make_router() {
-  api::Context context{controller_, events_, config_, metrics_, &verbs_};
+  api::Context context{controller_, events_, config_, metrics_, &verbs_, cluster_.get()};
   context.ask_names = [this](const api::NamesQuestion& question) { names_.ask(question); };
   return api::make_router(context, config_.plugin_dir.empty() ? std::vector<api::Route>{}
                                                               : plugin::plugin_routes(context));
@@ -343,6 +366,7 @@ void Daemon::run() {
   const std::vector<int> passed = take_activation_sockets();
   log_events();
   start_controller();
+  if (cluster_) cluster_->start();
   listen(passed);
   signal_stream_.assign(dup(signals_.get()));
   wait_for_signal();
@@ -353,6 +377,7 @@ void Daemon::run() {
   notify_service_manager("READY=1");
   verbs_.settle_in_background();
   io_.run();
+  if (cluster_) cluster_->stop();
   workers_.stop();
   control_.join();
   // What the control thread handed back meanwhile.

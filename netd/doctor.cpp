@@ -21,7 +21,10 @@ bool is_there(const Controller& controller, sandbox::Kernel& kernel, const Endpo
 void examine_links(const Controller& controller, sandbox::Kernel& kernel,
                    const NetworkRecord& network, std::vector<Finding>& findings) {
   const std::string& name = network.network.name;
-  if (!network.network.link_name.empty() && !kernel.find_link("", network.network.link_name))
+  // An overlay network has no link while nobody here is on it.
+  const bool has_link = !network.network.tunnel || !network.progress.plan.empty();
+  if (has_link && !network.network.link_name.empty() &&
+      !kernel.find_link("", network.network.link_name))
     findings.push_back(
         {.severity = "missing",
          .object = "link " + network.network.link_name,

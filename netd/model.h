@@ -94,6 +94,9 @@ struct RemoteEndpoint {
   bool created = false;   // CreateEndpoint was asked
   bool joined = false;    // Join was asked
   bool external = false;  // ProgramExternalConnectivity was asked
+  /// Of overlay networks: the token of the entry in the cluster's books; empty = none was asked
+  /// for.
+  std::string claim;
 };
 
 struct NetworkRecord {

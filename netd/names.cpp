@@ -38,18 +38,25 @@ void Names::close_network(const std::string& network_id) {
 }
 
 void Names::publish(const EndpointRecord& endpoint) {
-  const auto zone = zones_.find(endpoint.network_id);
-  if (zone == zones_.end() || endpoint.dns_names.empty()) return;
+  if (endpoint.dns_names.empty()) return;
   dns::Host host{.endpoint_id = endpoint.endpoint.id, .names = endpoint.dns_names};
   for (const auto& address : {endpoint.endpoint.ipv4, endpoint.endpoint.ipv6})
     if (address) host.addresses.push_back(address->address);
-  zone->second->publish(zone->second->load()->with(host));
+  publish(endpoint.network_id, host);
 }
 
 void Names::withdraw(const EndpointRecord& endpoint) {
-  const auto zone = zones_.find(endpoint.network_id);
-  if (zone == zones_.end() || endpoint.dns_names.empty()) return;
-  zone->second->publish(zone->second->load()->without(endpoint.endpoint.id));
+  if (!endpoint.dns_names.empty()) withdraw(endpoint.network_id, endpoint.endpoint.id);
+}
+
+void Names::publish(const std::string& network_id, const dns::Host& host) {
+  if (const auto zone = zones_.find(network_id); zone != zones_.end())
+    zone->second->publish(zone->second->load()->with(host));
+}
+
+void Names::withdraw(const std::string& network_id, const std::string& endpoint_id) {
+  if (const auto zone = zones_.find(network_id); zone != zones_.end())
+    zone->second->publish(zone->second->load()->without(endpoint_id));
 }
 
 dns::View Names::view(const ViewInput& input, const NameDefaults& defaults) const {

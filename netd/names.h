@@ -35,6 +35,9 @@ class Names {
   /// Puts an endpoint's names into its network's zone, replacing what it had there.
   void publish(const EndpointRecord& endpoint);
   void withdraw(const EndpointRecord& endpoint);
+  /// The same for an endpoint of another host.
+  void publish(const std::string& network_id, const dns::Host& host);
+  void withdraw(const std::string& network_id, const std::string& endpoint_id);
 
   dns::View view(const ViewInput& input, const NameDefaults& defaults) const;
   /// What a network's own server answers: the network's names, and what the host's servers know

@@ -47,7 +47,16 @@ OwedCalls owed_by(const EndpointRecord& endpoint, const NetworkRecord& network) 
   for (const RemoteEndpoint::Lease& lease : endpoint.remote.leases)
     calls.push_back({network.ipam_driver, "IpamDriver.ReleaseAddress",
                      plugin::address_release(lease.pool_id, lease.address)});
+  if (!endpoint.remote.claim.empty()) calls.push_back(claim_of(endpoint));
   return calls;
+}
+
+OwedCall claim_of(const EndpointRecord& endpoint) {
+  return {std::string(cluster_store),
+          std::string(release_claim),
+          {{"network", endpoint.network_id},
+           {"endpoint", endpoint.endpoint.id},
+           {"token", endpoint.remote.claim}}};
 }
 
 OwedCalls owed_by(const NetworkRecord& network) {
@@ -87,8 +96,10 @@ std::vector<std::pair<std::string, OwedCalls>> load_owed(Store& store) {
 }
 
 void drop_owed(Store& store) {
-  for (const Entry& entry : store.list(std::string(prefix)))
-    store.txn({}, {{entry.key, std::nullopt}}, Durability::process);
+  for (auto& [id, calls] : load_owed(store)) {
+    std::erase_if(calls, [](const OwedCall& call) { return call.plugin != cluster_store; });
+    store.txn({}, {owed_change(id, calls)}, Durability::process);
+  }
 }
 
 }  // namespace netd

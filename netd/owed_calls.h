@@ -27,16 +27,26 @@ struct OwedCall {
 };
 using OwedCalls = std::vector<OwedCall>;
 
+/// Stands where a plugin's name stands: giving back what an endpoint has in the cluster's books.
+inline constexpr std::string_view cluster_store = "cluster store";
+inline constexpr std::string_view release_claim = "release";
+inline constexpr std::string_view withdraw_network =
+    "withdraw";  // one that was not made to the end
+
 /// All that the plugins of an endpoint or a network are to be told when it goes; the data plane
 /// first, IPAM last. Empty for netd's own.
 OwedCalls owed_by(const EndpointRecord& endpoint, const NetworkRecord& network);
 OwedCalls owed_by(const NetworkRecord& network);
+
+/// The claim's part of it.
+OwedCall claim_of(const EndpointRecord& endpoint);
 
 /// Changes to the store; empty `calls` deletes the entry.
 Change owed_change(const std::string& id, const OwedCalls& calls);
 /// All entries: object id and calls, endpoints before networks. What can't be understood is left
 /// out.
 std::vector<std::pair<std::string, OwedCalls>> load_owed(Store& store);
+/// Forgets all of them but the claims: those are other hosts' business.
 void drop_owed(Store& store);
 
 }  // namespace netd

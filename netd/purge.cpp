@@ -7,6 +7,7 @@
 #include "netd/engine_driver.h"
 #include "netd/failures.h"
 #include "netd/log.h"
+#include "netd/overlays.h"
 
 namespace netd {
 namespace {
@@ -32,12 +33,13 @@ void restore_host_settings(Store& store, sandbox::Kernel& kernel) {
 
 void Controller::State::begin_again() {
   if (!purged) return;
-  kernel.replace_firewall({});
+  kernel.replace_firewall(admitted_hosts(store));
   purged = false;
   std::vector<std::string> problems;
   make_builtin_networks(problems);
   for (const std::string& problem : problems)
     log::warn("after the purge", {{"problem", problem}});
+  if (overlays) overlays->learn_missing();
 }
 
 std::vector<std::string> Controller::purge() {

@@ -6,6 +6,7 @@
 
 #include "drivers/options.h"
 #include "netd/log.h"
+#include "netd/overlays.h"
 #include "netd/remote_verbs.h"
 
 namespace netd {
@@ -137,6 +138,10 @@ std::string RemoteVerbs::ask_for(const std::string& endpoint_id) {
                  *state().records.sandbox(endpoint.sandbox_id)};
   });
   if (asked.network.remote.ipam) request_addresses(asked);
+  if (asked.network.network.driver == overlay_driver) {
+    claim_endpoint(asked);
+    bring_up(asked);
+  }
   if (asked.network.network.leased)
     take_lease(asked);
   else if (detects_conflicts(asked.network.network))
@@ -177,7 +182,8 @@ void RemoteVerbs::finish_attach(const std::string& sandbox_id,
   state().join(sandbox, std::move(endpoints), static_cast<std::size_t>(first_new));
 }
 
-void RemoteVerbs::attach(const std::string& sandbox_id, const Attachments& attachments) {
+void RemoteVerbs::attach(const std::string& sandbox_id, const Attachments& asked) {
+  const Attachments attachments = with_gateway(sandbox_id, asked);
   const auto endpoint_ids = gate_.run([&] { return begin_attach(sandbox_id, attachments); });
   try {
     std::map<std::string, std::string> prefixes;
@@ -222,6 +228,7 @@ void RemoteVerbs::abandon_endpoints(const std::string& sandbox_id,
                 {{"endpoint", log::short_id(id)}, {"error", error.what()}});
     }
   }
+  bring_down_unused();
   settle_later(absent);
 }
 

@@ -101,7 +101,7 @@ void RemoteVerbs::leave(const std::string& sandbox_id, const std::string& endpoi
     failure = std::current_exception();
   }
   for (auto& [id, calls] : owed)
-    settle(id, calls, absent);
+    settle_gone(id, calls, absent, failure != nullptr);
   if (failure) std::rethrow_exception(failure);
 }
 
@@ -122,6 +122,8 @@ void RemoteVerbs::disconnect(std::string_view network, std::string_view sandbox,
   const Busy busy(*this, sandbox_id);
   Absent absent;
   leave(sandbox_id, endpoint_id, absent);
+  leave_gateway(sandbox_id, absent);
+  bring_down_unused();
   settle_later(absent);
 }
 
@@ -142,7 +144,8 @@ std::vector<EndpointRecord> RemoteVerbs::take_down(const std::string& sandbox_id
     failure = std::current_exception();
   }
   for (auto& [id, calls] : owed)
-    settle(id, calls, absent);
+    settle_gone(id, calls, absent, failure != nullptr);
+  bring_down_unused();
   settle_later(absent);
   if (failure) std::rethrow_exception(failure);
   return endpoints;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "netd/log.h"
+#include "netd/overlays.h"
 #include "netd/remote_verbs.h"
 
 namespace netd {
@@ -19,6 +20,11 @@ void require(bool implemented, const std::string& plugin, std::string_view inter
 
 bool is_driver_call(const OwedCall& call) {
   return call.method.starts_with("NetworkDriver.");
+}
+
+/// Somebody else is asked before it goes.
+bool is_remote(const NetworkRecord& record) {
+  return record.remote.driver || record.remote.ipam || record.network.driver == overlay_driver;
 }
 
 }  // namespace
@@ -159,6 +165,7 @@ void RemoteVerbs::announce_network(NetworkRecord& record) {
 }
 
 CreatedNetwork RemoteVerbs::create_network(const NetworkSpec& spec) {
+  if (spec.driver == overlay_driver) return create_overlay(spec);
   NetworkCreation creation{.spec = spec};
   NetworkRecord& record = creation.record;
   gate_.run([&] {
@@ -206,9 +213,15 @@ void RemoteVerbs::abandon_network(const NetworkRecord& record, Absent absent) {
 void RemoteVerbs::remove_network(std::string_view reference) {
   OwedCalls calls;
   NetworkRecord record;
+  bool is_overlay = false;
   gate_.run([&] {
     const NetworkRecord& found = state().network(reference, Purpose::remove);
     state().check_removable(found);
+    is_overlay = found.network.driver == overlay_driver;
+    if (is_overlay) {
+      record = found;
+      return;
+    }
     if (settling_.contains(found.network.id)) state().check_idle(found);
     record = found;
     calls = owed_by(record);
@@ -216,6 +229,7 @@ void RemoteVerbs::remove_network(std::string_view reference) {
     state().write(record, Durability::power);
     owe(record.network.id, calls);
   });
+  if (is_overlay) return remove_overlay(record);
   Absent absent;
   settle_some(record.network.id, calls, absent, is_driver_call);
   std::exception_ptr failure;
@@ -234,8 +248,7 @@ std::vector<std::string> RemoteVerbs::prune_networks(
   const auto unused = gate_.run([&] {
     std::vector<std::pair<std::string, std::string>> ids;
     for (const NetworkRecord* record : state().records.networks())
-      if ((record->remote.driver || record->remote.ipam) && wanted(*record) &&
-          record->progress.state == netd::State::joined &&
+      if (is_remote(*record) && wanted(*record) && record->progress.state == netd::State::joined &&
           state().records.endpoints_of_network(record->network.id).empty())
         ids.emplace_back(record->network.id, record->network.name);
     return ids;
@@ -250,7 +263,7 @@ std::vector<std::string> RemoteVerbs::prune_networks(
     }
   }
   const auto own = [&](const NetworkRecord& record) {
-    return !record.remote.driver && !record.remote.ipam && wanted(record);
+    return !is_remote(record) && wanted(record);
   };
   auto rest = gate_.run([&] { return controller_.prune_networks(own); });
   std::ranges::move(rest, std::back_inserter(removed));

@@ -2,6 +2,7 @@
 
 #include "netd/failures.h"
 #include "netd/log.h"
+#include "netd/overlays.h"
 
 namespace netd {
 namespace {
@@ -9,6 +10,7 @@ namespace {
 void add_plugins(const NetworkRecord& network, RemoteVerbs::PluginNames& plugins) {
   if (network.remote.driver) plugins.insert(network.network.driver);
   if (network.remote.ipam) plugins.insert(network.ipam_driver);
+  if (network.network.driver == overlay_driver) plugins.emplace(cluster_store);
   // The LAN takes its time to answer, too.
   if (network.network.leased || detects_conflicts(network.network))
     plugins.insert(Workers::lan_of(network.network.name));
@@ -25,6 +27,7 @@ RemoteVerbs::PluginNames RemoteVerbs::asked_by_create(const NetworkSpec& spec) c
   if (!spec.driver.empty() && !state().drivers.find(spec.driver) && plugins_.is_there(spec.driver))
     plugins.insert(spec.driver);
   if (!is_own_ipam(ipam) && plugins_.is_there(ipam)) plugins.insert(ipam);
+  if (spec.driver == overlay_driver) plugins.emplace(cluster_store);
   return plugins;
 }
 
@@ -69,6 +72,7 @@ RemoteVerbs::PluginNames RemoteVerbs::asked_by_all() const {
 /// False: it is still to be told.
 bool RemoteVerbs::tell(const OwedCall& call, Absent& absent) {
   if (absent.contains(call.plugin)) return false;
+  if (call.plugin == cluster_store) return tell_cluster(call, absent);
   try {
     plugins_.call(call.plugin, call.method, &call.arguments);
     return true;
@@ -106,6 +110,13 @@ void RemoteVerbs::settle(const std::string& id, OwedCalls& calls, Absent& absent
   gate_.run([&] { settling_.erase(id); });
 }
 
+void RemoteVerbs::settle_gone(const std::string& id, OwedCalls& calls, Absent& absent,
+                              bool is_here) {
+  if (!is_here) return settle(id, calls, absent);
+  settle_some(id, calls, absent, [](const OwedCall& call) { return call.plugin != cluster_store; });
+  gate_.run([&] { settling_.erase(id); });
+}
+
 void RemoteVerbs::settle_later(const Absent& absent) {
   if (absent.empty() || gate_.run([&] { return std::exchange(settling_all_, true); })) return;
   workers_.start([this] {
@@ -123,6 +134,8 @@ RemoteVerbs::Absent RemoteVerbs::absent_in(const std::exception_ptr& failure) {
     std::rethrow_exception(failure);
   } catch (const plugin::PluginError& error) {
     return error.is_absent() ? Absent{error.plugin()} : Absent{};
+  } catch (const StoreAway&) {
+    return {std::string(cluster_store)};
   } catch (...) {
     return {};
   }
@@ -133,8 +146,12 @@ void RemoteVerbs::settle_all() {
   Absent absent;
   for (auto& [id, calls] : all) {
     if (workers_.is_stopping()) return;
-    const bool mine = gate_.run([&, &object = id] { return settling_.insert(object).second; });
-    if (mine) settle(id, calls, absent);
+    bool is_here = false;
+    const bool mine = gate_.run([&, &object = id] {
+      is_here = state().records.endpoint(object) != nullptr;
+      return settling_.insert(object).second;
+    });
+    if (mine) settle_gone(id, calls, absent, is_here);
   }
 }
 
@@ -194,8 +211,12 @@ std::vector<std::string> RemoteVerbs::purge() {
   Failures failures;
   const auto sandboxes = gate_.run([&] {
     std::vector<std::string> ids;
+    // Those that live in another's namespace go before it.
     for (const SandboxRecord* record : state().records.sandboxes())
-      if (!asked_by_sandbox(record->sandbox.id).empty()) ids.push_back(record->sandbox.id);
+      if (!record->spec.shared_with.empty()) ids.push_back(record->sandbox.id);
+    for (const SandboxRecord* record : state().records.sandboxes())
+      if (record->spec.shared_with.empty() && !asked_by_sandbox(record->sandbox.id).empty())
+        ids.push_back(record->sandbox.id);
     return ids;
   });
   for (const std::string& id : sandboxes)
@@ -211,8 +232,15 @@ std::vector<std::string> RemoteVerbs::purge() {
   settle_all();
   failures.add(gate_.run([&] {
     drop_owed(state().store);
+    // What is still here, because it could not be removed in order, goes now; its addresses are
+    // given back all the same.
+    for (const EndpointRecord* record : state().records.endpoints())
+      if (!record->remote.claim.empty())
+        state().store.txn({}, {owed_change(record->endpoint.id, {claim_of(*record)})},
+                          Durability::power);
     return controller_.purge();
   }));
+  settle_all();
   return failures.texts();
 }
 

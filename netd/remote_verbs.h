@@ -26,6 +26,13 @@
 
 namespace netd {
 
+class ClusterMember;
+
+/// The cluster's store did not do its part; it is not asked again in this verb.
+struct StoreAway : Error {
+  explicit StoreAway(const Error& error) : Error(error) {}
+};
+
 class RemoteVerbs {
  public:
   using PluginNames = std::set<std::string>;
@@ -33,6 +40,9 @@ class RemoteVerbs {
   /// All outlive this.
   RemoteVerbs(Controller& controller, plugin::Plugins& plugins, ControlGate gate, Workers& workers)
       : controller_(controller), plugins_(plugins), gate_(std::move(gate)), workers_(workers) {}
+
+  /// Before the first verb; it outlives this.
+  void use_cluster(ClusterMember& cluster) { cluster_ = &cluster; }
 
   const ControlGate& gate() const { return gate_; }
   Workers& workers() { return workers_; }
@@ -54,6 +64,10 @@ class RemoteVerbs {
   void connect(std::string_view network, std::string_view sandbox, const EndpointSpec& spec);
   void disconnect(std::string_view network, std::string_view sandbox, bool force);
   std::vector<std::string> purge();
+  /// Tells the cluster's store what it is owed, if anything is; in the background.
+  void settle_cluster();
+  /// Disconnects an endpoint whose addresses are others' now (ClusterMember).
+  void lose(const std::string& endpoint_id);
 
   /// What restore left: in the background, IPAM plugins that want it hear of their leases again,
   /// and what plugins are owed is told. Returns at once; any thread.
@@ -101,6 +115,19 @@ class RemoteVerbs {
   void abandon_endpoints(const std::string& sandbox_id,
                          const std::vector<std::string>& endpoint_ids, Absent absent);
 
+  // --- overlay networks (remote_cluster.cpp)
+  ClusterMember& cluster() const;
+  CreatedNetwork create_overlay(const NetworkSpec& spec);
+  void remove_overlay(const NetworkRecord& record);
+  void claim_endpoint(Asked& asked);
+  void bring_up(const Asked& asked);
+  void bring_down_unused();
+  bool tell_cluster(const OwedCall& call, Absent& absent);
+  /// With the gateway bridge where it is needed.
+  Attachments with_gateway(const std::string& sandbox_id, Attachments attachments);
+  /// Leaves the gateway bridge when nothing needs it any more.
+  void leave_gateway(const std::string& sandbox_id, Absent& absent);
+
   // --- leaving (remote_leaving.cpp)
   using OwedByObject = std::vector<std::pair<std::string, OwedCalls>>;
   OwedByObject begin_leaving(const std::vector<EndpointRecord>& endpoints);
@@ -119,6 +146,8 @@ class RemoteVerbs {
                    const std::function<bool(const OwedCall&)>& wanted);
   /// All of it; the end of the verb's part.
   void settle(const std::string& id, OwedCalls& calls, Absent& absent);
+  /// All of it, but for what others may get only once the object is gone from here.
+  void settle_gone(const std::string& id, OwedCalls& calls, Absent& absent, bool is_here);
   /// What could not be told is tried once more, in the background.
   void settle_later(const Absent& absent);
   /// Who did not answer, when that is what went wrong.
@@ -132,6 +161,7 @@ class RemoteVerbs {
 
   Controller& controller_;
   plugin::Plugins& plugins_;
+  ClusterMember* cluster_ = nullptr;
   ControlGate gate_;
   Workers& workers_;
   std::set<std::string> settling_;  // owed by objects that a verb is at; control thread

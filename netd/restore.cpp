@@ -6,6 +6,7 @@
 
 #include "dns/listeners.h"
 #include "netd/engine_driver.h"
+#include "netd/overlays.h"
 #include "netd/owed_calls.h"
 #include "netd/parents.h"
 #include "sandbox/transition.h"
@@ -217,6 +218,7 @@ void Restore::restore_firewall() {
     take(record->progress);
   for (const EndpointRecord* record : state_.records.endpoints())
     take(record->progress);
+  std::ranges::move(admitted_hosts(state_.store), std::back_inserter(elements));
   state_.kernel.replace_firewall(elements);
 }
 
@@ -224,12 +226,15 @@ void Restore::restore_network(const NetworkRecord& stored) {
   NetworkRecord record = stored;
   const std::string object = "network " + record.network.name;
   if (record.config_only) return;
-  if (!record.remote.ipam) state_.addresses.reopen(record.network.id, record.network.pools);
+  const bool is_overlay = record.network.driver == overlay_driver;
+  if (!record.remote.ipam && !is_overlay)
+    state_.addresses.reopen(record.network.id, record.network.pools);
   if (record.network.parent && record.network.parent->host_access)
     for (const ipam::Address& address : record.network.parent->host_access->addresses)
       state_.addresses.reserve(record.network.id, address);
   state_.names.open_network(record.network);
   if (record.progress.state != State::joined) return;
+  if (is_overlay) return restore_overlay(record);
   if (record.network.parent) return restore_on_parent(std::move(record));
   record.network.vrf_index = state_.find_vrf(record.network);
   if (!record.network.link_name.empty()) {
@@ -247,6 +252,19 @@ void Restore::restore_network(const NetworkRecord& stored) {
     work.commit(Durability::power);
   }
   state_.open_gateway_dns(record);
+}
+
+/// Its links are in the kernel only while sandboxes of this host are on it. What is right there is
+/// not touched.
+void Restore::restore_overlay(const NetworkRecord& record) {
+  const sandbox::Plan broken = sandbox::out_of_place(state_.kernel, record.progress.plan);
+  if (broken.empty()) return;
+  for (const std::string& failure : sandbox::transition(state_.kernel, broken, {}))
+    problems_.push_back(fmt::format("network {}: {}", record.network.name, failure));
+  sandbox::transition(state_.kernel, {}, broken);
+  for (const std::string& failure :
+       attach_ports(state_.kernel, state_.records.endpoints_of_network(record.network.id)))
+    problems_.push_back(fmt::format("network {}: {}", record.network.name, failure));
 }
 
 void Restore::restore_networks() {

@@ -50,6 +50,7 @@ class Restore {
       std::vector<const NetworkRecord*> networks);
   void restore_networks();
   void restore_network(const NetworkRecord& record);
+  void restore_overlay(const NetworkRecord& record);
   void restore_names_and_addresses();
   void restore_sandbox(const SandboxRecord& record);
   bool restore_endpoints(const SandboxRecord& record);

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <concepts>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "drivers/options.h"
@@ -8,7 +10,9 @@
 #include "netd/api/filters.h"
 #include "netd/api/handlers.h"
 #include "netd/api/metrics.h"
+#include "netd/cluster_member.h"
 #include "netd/config.h"
+#include "netd/overlays.h"
 #include "netd/remote_verbs.h"
 
 namespace netd::api {
@@ -53,9 +57,34 @@ json network_branch_json(const NetworkRecord& record, const Controller& controll
       {"Sandboxes", std::move(sandboxes)}};
 }
 
-void add_gauge(std::string& text, std::string_view name, std::string_view help, std::size_t value) {
+void add_gauge(std::string& text, std::string_view name, std::string_view help,
+               std::integral auto value) {
   fmt::format_to(std::back_inserter(text), "# HELP {0} {1}\n# TYPE {0} gauge\n{0} {2}\n", name,
                  help, value);
+}
+
+void add_cluster(std::string& text, const ClusterMember& cluster, const Overlays* overlays) {
+  const ClusterMember::State state = cluster.state();
+  add_gauge(text, "netd_cluster_live", "Whether this host is a live member of its cluster.",
+            state.live ? 1 : 0);
+  add_gauge(text, "netd_cluster_seconds_since_contact",
+            "Since the cluster's store answered last; -1 before it ever did.",
+            state.since_contact ? state.since_contact->count() : -1);
+  if (!overlays) return;
+  std::map<std::string_view, std::int64_t> hosts{{"live", 0}, {"unreachable", 0}};
+  for (const auto& [id, host] : overlays->hosts())
+    ++hosts[host.live ? "live" : "unreachable"];
+  text +=
+      "# HELP netd_cluster_hosts Hosts of the cluster, as this one sees them.\n"
+      "# TYPE netd_cluster_hosts gauge\n";
+  for (const auto& [name, number] : hosts)
+    fmt::format_to(std::back_inserter(text), "netd_cluster_hosts{{state=\"{}\"}} {}\n", name,
+                   number);
+  fmt::format_to(std::back_inserter(text),
+                 "# HELP netd_drift_repaired_total What others changed and netd put right.\n"
+                 "# TYPE netd_drift_repaired_total counter\n"
+                 "netd_drift_repaired_total{{object=\"peer\"}} {}\n",
+                 overlays->repaired());
 }
 
 }  // namespace
@@ -120,6 +149,7 @@ Response metrics(const Call&, Context& context) {
   add_gauge(text, "netd_endpoints", "Attachments of sandboxes to networks.", info.endpoints);
   add_gauge(text, "netd_reaper_waiting", "Links that are down and wait for their deletion.",
             info.dying_links);
+  if (context.cluster) add_cluster(text, *context.cluster, context.controller.state().overlays);
   text +=
       "# HELP netd_operation_seconds How long operations took on the control thread.\n"
       "# TYPE netd_operation_seconds summary\n";

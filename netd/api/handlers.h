@@ -60,6 +60,18 @@ Response system_purge(const Call& call, Context& context);
 Response system_prune(const Call& call, Context& context);
 Response metrics(const Call& call, Context& context);
 
+// cluster.cpp
+/// {"State":"joining|live|unreachable","Problem","SecondsSinceContact","Cluster","Host","Vtep","Link","UnderlayMtu","VxlanPort",
+///  "Revision","Store":[{"Endpoint","Problem","Version","Leader","Bytes","LatencyMicroseconds","Alarms"}],
+///  "Hosts":[{"Id","Name","Self","State":"live|unreachable|dead","Vtep","Mtu","Version"}],"Unusable":{network
+///  id: reason}}
+Response cluster_status(const Call& call, Context& context);
+/// Gives up a host that is not live; by id, the beginning of one, or name.
+Response remove_host(const Call& call, Context& context);
+/// ?from=SANDBOX&to=SANDBOX|ADDRESS[&network=N]:
+/// {"Works","Verdict","Steps":[{"What","Good","Detail"}]}
+Response trace_overlay(const Call& call, Context& context);
+
 // asking.cpp: verbs that ask plugins
 /// Runs `verb` on a worker, which has a place among those that wait for `plugins`; what it returns
 /// or throws becomes the answer. Throws Error(unavailable) when there is no place left.

@@ -43,6 +43,10 @@ constexpr Entry entries[] = {
     {"DELETE", "/sandboxes/{id}", remove_sandbox, "sandbox_remove"},
     {"POST", "/sandboxes/{id}/ports", change_ports, "ports"},
 
+    {"GET", "/cluster", cluster_status},
+    {"DELETE", "/cluster/hosts/{id}", remove_host, "host_remove"},
+    {"GET", "/overlay/trace", trace_overlay},
+
     {"GET", "/doctor", doctor},
     {"GET", "/topology", topology},
     {"GET", "/system", system_info},

@@ -9,6 +9,7 @@
 namespace netd {
 class Controller;
 class Events;
+class ClusterMember;
 class RemoteVerbs;
 struct Config;
 }  // namespace netd
@@ -30,7 +31,8 @@ struct Context {
   Events& events;
   const Config& config;
   Metrics& metrics;
-  RemoteVerbs* verbs = nullptr;  // null: no plugins are asked
+  RemoteVerbs* verbs = nullptr;      // null: no plugins are asked
+  ClusterMember* cluster = nullptr;  // null: this host is in none
   /// Asks in the background; absent = nobody is asked (tests).
   std::function<void(const NamesQuestion&)> ask_names = {};
 };

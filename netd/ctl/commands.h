@@ -19,6 +19,8 @@ void add_sandbox_create(CLI::App& sandbox, Context& context);
 void add_port_commands(CLI::App& application, CLI::App& sandbox, Context& context);
 /// `events`, `topology`, `doctor`.
 void add_observing_commands(CLI::App& application, Context& context);
+/// `cluster status`, `cluster host ls` and `rm`, `overlay trace`.
+void add_cluster_commands(CLI::App& application, Context& context);
 void add_system_commands(CLI::App& application, Context& context);
 /// `completion bash|zsh|fish`.
 void add_completion_command(CLI::App& application, Context& context);

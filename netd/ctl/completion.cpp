@@ -59,7 +59,8 @@ std::vector<std::string> values_for(const std::string& name, Context& context) {
   }
   if (name == "SANDBOX" || name == "--share") return names_of(context, "/sandboxes");
   if (name == "SHELL") return {"bash", "fish", "zsh"};
-  if (name == "--driver" || name == "-d") return {"bridge", "host", "null"};
+  if (name == "--driver" || name == "-d")
+    return {"bridge", "host", "ipvlan", "macvlan", "null", "overlay"};
   return {};
 }
 

@@ -11,6 +11,7 @@ namespace netd {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 std::string refusal_of_text(const std::string& json) {
@@ -96,8 +97,8 @@ TEST(ConfigText, DockersKeysWithoutMeaningHereAreWarnedAbout) {
 TEST(ConfigText, KeysOfLaterVersionsAreRefused) {
   EXPECT_EQ(refusal_of_text(R"({"tls": true})"),
             "tls: true asks no client for a certificate; use tlsverify");
-  EXPECT_EQ(refusal_of_text(R"({"vtep": "eth0"})"),
-            "vtep: not in this version of netd (" NETD_VERSION "); take it out");
+  EXPECT_EQ(refusal_of_text(R"({"host-gateway-ip": "10.0.0.1"})"),
+            "host-gateway-ip: not in this version of netd (" NETD_VERSION "); take it out");
 }
 
 struct Refused {
@@ -283,12 +284,46 @@ TEST(Config, ReadsTcpHosts) {
     EXPECT_FALSE(parse_tcp_host(bad)) << bad;
 }
 
-TEST_F(ConfigFile, FlagsOfLaterVersionsAreRefusedByName) {
+TEST_F(ConfigFile, AClusterIsToldByFlagsOrFile) {
+  write(
+      R"({"cluster": "etcd://127.0.0.1:2379", "cluster-prefix": "/c", "vtep": "eth0", "vxlan-port": 8472, "dead-after": 0})");
+  const ClusterConfig file = parse({}).config.cluster;
+  EXPECT_TRUE(file.is_member());
+  EXPECT_EQ(file.prefix, "/c");
+  EXPECT_EQ(file.vtep, "eth0");
+  EXPECT_EQ(file.vxlan_port, 8472);
+  EXPECT_EQ(file.dead_after.count(), 0);
+  const ClusterConfig flags =
+      parse({"--cluster", "etcd://localhost:1", "--vtep", "eth1", "--dead-after", "7"})
+          .config.cluster;
+  EXPECT_EQ(flags.store, "etcd://localhost:1");
+  EXPECT_EQ(flags.vtep, "eth1");
+  EXPECT_EQ(flags.dead_after.count(), 7);
+}
+
+TEST_F(ConfigFile, AClusterThatMakesNoSenseIsRefused) {
   write("{}");
-  EXPECT_EQ(refusal({"--cluster", "etcd://10.0.0.1:2379"}),
-            "--cluster: not in this version of netd (" NETD_VERSION "); leave it out");
-  EXPECT_EQ(refusal({"--vtep", "eth0"}),
-            "--vtep: not in this version of netd (" NETD_VERSION "); leave it out");
+  EXPECT_THAT(refusal({"--vtep", "eth0"}), HasSubstr("have no effect without cluster"));
+  EXPECT_THAT(refusal({"--cluster", "192.0.2.1:2379"}), HasSubstr("write it like etcd://"));
+  EXPECT_THAT(refusal({"--cluster", "etcd://"}), HasSubstr("has no host"));
+  EXPECT_THAT(refusal({"--cluster", "etcd://192.0.2.1:x"}), HasSubstr("the port is not a number"));
+  EXPECT_THAT(refusal({"--cluster", "etcd://2001:db8::1"}), HasSubstr("[2001:db8::1]:2379"));
+  EXPECT_THAT(refusal({"--cluster", "etcd://192.0.2.1:2379"}),
+              HasSubstr("or insecure-store if the network before it is trusted"));
+  EXPECT_THAT(refusal({"--cluster", "etcd://127.0.0.1:1", "--cluster-cert", "x"}),
+              HasSubstr("give both"));
+  EXPECT_THAT(refusal({"--cluster", "etcd://127.0.0.1:1", "--cluster-prefix", "x"}),
+              HasSubstr("has to begin with /"));
+  EXPECT_THAT(
+      refusal({"--cluster", "etcd://127.0.0.1:1", "--cluster-cacert", "x", "--insecure-store"}),
+      HasSubstr("contradict each other"));
+}
+
+TEST(ClusterConfig, HasTheEndpointsOfItsStore) {
+  ClusterConfig config;
+  config.store = "etcd://a,192.0.2.1:1,[2001:db8::1],etcd://[::1]:7";
+  EXPECT_THAT(store_endpoints(config),
+              ElementsAre("a:2379", "192.0.2.1:1", "[2001:db8::1]:2379", "[::1]:7"));
 }
 
 TEST_F(ConfigFile, AnUnknownFlagEndsWithStatus2) {

@@ -1,0 +1,120 @@
+// This host as a member of a cluster: keeps its place there, follows what others do, and gives up
+// hosts that stay away. One thread of its own, which waits for the store; the control thread never
+// does.
+//
+//     open      the store's engine is loaded                        [main thread]
+//     join      again and again until the store takes this host     [cluster thread]
+//     follow    Overlays is made, and told of all there is          [control thread]
+//     keep      every 5 s the lease; who is away too long; every 60 s the kernel and the books are
+//     looked through
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "netd/cluster/ledger.h"
+#include "netd/cluster/membership.h"
+#include "netd/cluster_config.h"
+#include "netd/control_gate.h"
+#include "netd/overlays.h"
+#include "netd/workers.h"
+
+namespace netd {
+
+class Controller;
+
+class ClusterMember {
+ public:
+  /// What the verbs do for it, on its thread.
+  struct Verbs {
+    /// The store answers: what it may be owed can be told. Every few seconds.
+    std::function<void()> settle;
+    /// An endpoint's addresses were given to others while this host was away: it has to go.
+    std::function<void(const std::string& endpoint_id)> lose;
+  };
+
+  /// Opens the store; does not wait for it. All outlive this. Throws std::invalid_argument (no
+  /// VTEP), std::runtime_error (the engine isn't installed).
+  ClusterMember(const ClusterConfig& config, Controller& controller, ControlGate gate,
+                cluster::Mirror::Post post, Workers& workers, Verbs verbs);
+  ~ClusterMember();
+  ClusterMember(const ClusterMember&) = delete;
+  ClusterMember& operator=(const ClusterMember&) = delete;
+
+  /// After the controller's start.
+  void start();
+  /// Others see at once that this host is away. Nothing else changes.
+  void stop();
+
+  /// The cluster's books. Throws Error (unavailable) before the first join.
+  cluster::Ledger& ledger();
+  const cluster::Keys& keys() const { return keys_; }
+  SharedStore& store() { return *store_; }
+  /// What a verb says when the store did not do its part.
+  Error explain(const StoreError& error) const;
+  /// Gives up a host that is not live. Throws Error.
+  void give_up(const std::string& host);
+
+  struct State {
+    bool joined = false;                                // at least once since netd began
+    bool live = false;                                  // … and it reaches the store
+    std::string problem;                                // why not
+    std::optional<std::chrono::seconds> since_contact;  // since the store answered last
+    std::string cluster;
+    std::string host;
+    Vtep vtep;
+    std::uint16_t port = 0;
+  };
+  State state() const;
+
+ private:
+  void run();
+  void keep_lease();
+  void attempt(const std::function<void()>& act);
+  void join();
+  void catch_up();
+  void follow(const cluster::Membership::Joined& joined);
+  cluster::HostInfo describe(const Vtep& vtep) const;
+  void look_around();
+  void heal();
+  void heal_network(const std::string& network_id);
+  void look_at_underlay();
+  void give_up_hosts();
+  bool wait(std::chrono::milliseconds time);
+  void note_contact();
+  void note_problem(const std::string& problem);
+
+  const ClusterConfig& config_;
+  Controller& controller_;
+  ControlGate gate_;
+  cluster::Mirror::Post post_;
+  Workers& workers_;
+  Verbs verbs_;
+  cluster::Keys keys_;
+  Vtep vtep_;
+  std::unique_ptr<SharedStore> store_;
+  std::string host_;                               // set before `thread_` begins
+  std::optional<cluster::Membership> membership_;  // the same
+  std::unique_ptr<cluster::Ledger> ledger_;
+  std::unique_ptr<Overlays> overlays_;  // the control thread's
+
+  mutable std::mutex mutex_;
+  std::condition_variable ended_;
+  bool stopping_ = false;  // guarded by mutex_, as all below
+  bool joined_ = false;
+  std::optional<cluster::Meta> meta_;
+  std::string problem_;
+  std::optional<std::chrono::steady_clock::time_point> contact_;
+  cluster::Membership::Joined joined_as_;  // thread_'s
+  bool caught_up_ = false;  // thread_'s: what others have is followed, what was missed is put right
+  std::thread thread_;
+  std::thread keeper_;  // of the lease
+};
+
+}  // namespace netd
