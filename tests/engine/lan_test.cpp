@@ -98,6 +98,13 @@ class EngineOnSharedMac : public EngineOnLan {
     if (tests::lacks(tests::Feature::ipvlan) || tests::lacks(tests::Feature::vlan)) return;
     EngineOnLan::SetUp();
   }
+  void prepare_machine() override {
+    EngineOnLan::prepare_machine();
+    shell(
+        "ip -n neighbour link add link eth0 name eth0.42 type vlan id 42;"
+        "ip -n neighbour address add 192.168.42.2/24 dev eth0.42;"
+        "ip -n neighbour link set eth0.42 up");
+  }
 };
 
 TEST_F(EngineOnSharedMac, ContainersAreOnIpvlanNetworksOfLanAndVlan) {
