@@ -137,7 +137,7 @@ tour_crash() {
   wait_for on1 netctl sandbox exec web -- getent hosts another || true
   expect "host1 has heard of it" "another" on1 netctl sandbox exec web -- getent hosts another
   touch /run/quickstart/stop
-  wait "$traffic" || true
+  wait_for dead "$traffic" || true
   if [ "$(count lost)" = 0 ] && [ "$(count ok)" -gt 0 ]; then
     pass "all of $(count ok) fetches between the hosts worked, none was lost"
   else
