@@ -54,6 +54,7 @@ void Cluster::SetUp() {
           " link set eth0 up; ip -n h" + n + " route add default via 192.0.2.101");
     std::filesystem::create_directories(directory(i));
   }
+  prepare_store();
   for (int i = 2; i <= members(); ++i)
     launch_member(i);
   start_member(1);
@@ -95,9 +96,8 @@ void Cluster::start_netd(int host, const std::vector<std::string>& more) {
                                      "--log-level",
                                      "debug",
                                      "--cluster",
-                                     store_address(),
-                                     "--insecure-store"};
-  for (const auto& extra : {flags(host), more})
+                                     store_address()};
+  for (const auto& extra : {store_flags(), flags(host), more})
     arguments.insert(arguments.end(), extra.begin(), extra.end());
   netds_[host] = Helpers::start_program(arguments);
 }
@@ -186,24 +186,31 @@ void Cluster::launch_member(int member) {
   std::string all;
   for (int i = 1; i <= members(); ++i)
     all += (i > 1 ? ",m" : "m") + std::to_string(i) + "=http://" + member_address(i) + ":2380";
-  members_[member] = std::make_unique<e2e::Process>(
-      std::vector<std::string>{"etcd", "--name=m" + n, "--data-dir=/run/etcd" + n,
-                               "--listen-client-urls=http://" + address + ":2379",
-                               "--advertise-client-urls=http://" + address + ":2379",
-                               "--listen-peer-urls=http://" + address + ":2380",
-                               "--initial-advertise-peer-urls=http://" + address + ":2380",
-                               "--initial-cluster=" + all, "--pre-vote", "--logger=zap",
-                               "--log-level=error"},
-      std::vector<std::string>{}, "/run/etcd" + n + ".log");
+  std::vector<std::string> arguments{
+      "etcd",
+      "--name=m" + n,
+      "--data-dir=/run/etcd" + n,
+      "--listen-client-urls=" + client_scheme() + "://" + address + ":2379",
+      "--advertise-client-urls=" + client_scheme() + "://" + address + ":2379",
+      "--listen-peer-urls=http://" + address + ":2380",
+      "--initial-advertise-peer-urls=http://" + address + ":2380",
+      "--initial-cluster=" + all,
+      "--pre-vote",
+      "--logger=zap",
+      "--log-level=error"};
+  const auto more = member_flags();
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  members_[member] = std::make_unique<e2e::Process>(arguments, std::vector<std::string>{},
+                                                    "/run/etcd" + n + ".log");
 }
 
 void Cluster::start_member(int member) {
   launch_member(member);
   EXPECT_TRUE(within(30,
                      [&] {
-                       return Helpers::attempt(
-                                  "ETCDCTL_API=3 etcdctl --command-timeout=1s --endpoints=" +
-                                  member_address(member) + ":2379 get x")
+                       return Helpers::attempt("ETCDCTL_API=3 etcdctl --command-timeout=1s " +
+                                               etcdctl_flags() + " --endpoints=" + client_scheme() +
+                                               "://" + member_address(member) + ":2379 get x")
                                   .status == 0;
                      }))
       << "etcd is not up: "

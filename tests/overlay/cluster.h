@@ -27,6 +27,12 @@ class Cluster : public tests::NamespaceTest {
   virtual int members() const { return 1; }
   /// Of every start of netd on that host.
   virtual std::vector<std::string> flags(int /*host*/) const { return {}; }
+  /// How netd and etcdctl talk to etcd, and what etcd has besides; made before the first start.
+  virtual void prepare_store() {}
+  virtual std::vector<std::string> store_flags() const { return {"--insecure-store"}; }
+  virtual std::vector<std::string> member_flags() const { return {}; }
+  virtual std::string client_scheme() const { return "http"; }
+  virtual std::string etcdctl_flags() const { return ""; }
 
   // --- hosts
   void start_netd(int host, const std::vector<std::string>& more = {});

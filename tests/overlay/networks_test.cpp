@@ -1,7 +1,10 @@
 // What a user does with overlay networks while all is well.
 #include <gmock/gmock.h>
 
+#include <filesystem>
+
 #include "tests/overlay/cluster.h"
+#include "tests/support/certificates.h"
 
 namespace overlay {
 namespace {
@@ -204,6 +207,50 @@ TEST_F(OverlayOnIpv6, ContainersReachEachOther) {
       within(5, [] { return attempt_in(1, "web", ping(address_of(2, "db"))).status == 0; }));
   EXPECT_THAT(in(1, "web", "ip link show eth0"), HasSubstr("mtu 1430"));
   in(1, "web", "busybox ping -q -c 1 -W 2 -s 1402 " + address_of(2, "db"));
+}
+
+/// etcd takes clients with a certificate of its authority only.
+class OverlayWithTls : public Overlay {
+ protected:
+  void prepare_store() override {
+    std::filesystem::create_directories("/run/tls");
+    const tests::Certificates certificates("/run/tls");
+    certificates.issue("store", "serverAuth", "IP:192.0.2.101");
+    certificates.issue("netd", "clientAuth");
+  }
+  std::vector<std::string> store_flags() const override {
+    return {"--cluster-cacert",  authority_,      "--cluster-cert",
+            "/run/tls/netd.pem", "--cluster-key", "/run/tls/netd-key.pem"};
+  }
+  std::vector<std::string> member_flags() const override {
+    return {"--client-cert-auth", "--trusted-ca-file=/run/tls/ca.pem",
+            "--cert-file=/run/tls/store.pem", "--key-file=/run/tls/store-key.pem"};
+  }
+  std::string client_scheme() const override { return "https"; }
+  std::string etcdctl_flags() const override {
+    return "--cacert=/run/tls/ca.pem --cert=/run/tls/netd.pem --key=/run/tls/netd-key.pem";
+  }
+  std::string authority_ = "/run/tls/ca.pem";
+};
+
+TEST_F(OverlayWithTls, TheStoreIsAskedWithACertificate) {
+  make_shop();
+  join(1, "web");
+  join(2, "db");
+  EXPECT_TRUE(
+      within(5, [] { return attempt_in(1, "web", ping(address_of(2, "db"))).status == 0; }));
+  EXPECT_THAT(on(1, "netctl cluster status"), HasSubstr("https://192.0.2.101:2379"));
+  // A certificate of another authority is refused, and said so.
+  stop_netd(2);
+  shell("mkdir /run/other");
+  tests::Certificates("/run/other").issue("netd", "clientAuth");
+  authority_ = "/run/other/ca.pem";
+  start_netd(2);
+  EXPECT_TRUE(
+      within(15, [] { return !api(2, "/cluster").at("Problem").get<std::string>().empty(); }));
+  EXPECT_THAT(attempt_on(2, "netctl cluster status").output, HasSubstr("certificate"));
+  EXPECT_THAT(attempt_on(2, "netctl sandbox create --network shop more").status, 1);
+  in(1, "web", ping(address_of(2, "db")));
 }
 
 }  // namespace
