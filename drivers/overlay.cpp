@@ -173,13 +173,15 @@ std::string Overlay::link_name(const Network& network) const {
   return network.tunnel ? overlay_bridge(network.tunnel->vni) : std::string();
 }
 
-/// As Docker's: an address that comes back brings its MAC address along, so that what other
-/// containers remember stays right.
+ipam::Mac overlay_mac(const ipam::Address& ipv4) {
+  ipam::Mac mac{{0x02, 0x42}};
+  std::ranges::copy(ipv4.bytes(), mac.bytes.begin() + 2);
+  return mac;
+}
+
 std::optional<ipam::Mac> Overlay::default_mac(const Endpoint& endpoint) const {
   if (!endpoint.ipv4) return std::nullopt;
-  ipam::Mac mac{{0x02, 0x42}};
-  std::ranges::copy(endpoint.ipv4->address.bytes(), mac.bytes.begin() + 2);
-  return mac;
+  return overlay_mac(endpoint.ipv4->address);
 }
 
 std::vector<StaticRoute> Overlay::routes(const Network& network, const Endpoint& endpoint) const {

@@ -36,6 +36,10 @@ class Overlay : public Driver {
 std::string overlay_bridge(std::uint32_t vni);
 std::string overlay_vxlan(std::uint32_t vni);
 
+/// 02:42 and the address, as Docker's: an address that comes back brings its MAC address along, so
+/// that what other containers remember stays right.
+ipam::Mac overlay_mac(const ipam::Address& ipv4);
+
 /// The VNI that the options ask for; nothing: any. One VNI serves all subnets of a network: of a
 /// list (Docker: one for each subnet) it is the first. Throws std::invalid_argument.
 std::optional<std::uint32_t> vni_option(const Options& options);

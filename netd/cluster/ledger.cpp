@@ -6,6 +6,7 @@
 #include <iterator>
 #include <thread>
 
+#include "drivers/overlay.h"
 #include "ipam/pool.h"
 #include "netd/error.h"
 
@@ -27,13 +28,6 @@ constexpr std::uint32_t end_of_vnis = 1U << 24;
 const Entry* find(const std::vector<Entry>& entries, const std::string& key) {
   const auto found = std::ranges::find(entries, key, &Entry::key);
   return found == entries.end() ? nullptr : &*found;
-}
-
-/// 02:42 and the address, as Docker does: who has the address has the MAC.
-ipam::Mac mac_of(const ipam::Address& ipv4) {
-  ipam::Mac mac{{0x02, 0x42}};
-  std::ranges::copy(ipv4.bytes(), mac.bytes.begin() + 2);
-  return mac;
 }
 
 /// The subnet with what is never given to endpoints, and what `taken` has of it.
@@ -301,7 +295,7 @@ Endpoint Ledger::add_endpoint(Endpoint wanted, const EndpointRequest& request,
     wanted.ipv4 = choose_address(known.network, ipam::Family::v4, request.ipv4, taken);
     wanted.ipv6 = choose_address(known.network, ipam::Family::v6, request.ipv6, taken);
     wanted.mac = request.mac   ? *request.mac
-                 : wanted.ipv4 ? mac_of(wanted.ipv4->address)
+                 : wanted.ipv4 ? drivers::overlay_mac(wanted.ipv4->address)
                                : ipam::Mac::local(random());
     std::vector<Compare> compares = entry_compares(wanted);
     compares.push_back({keys_.network(wanted.network), known.revision});
