@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -56,6 +57,29 @@ bool is_on_this_host(const HostPort& endpoint) {
   if (endpoint.host == "localhost") return true;
   const auto address = ipam::Address::parse(endpoint.host);
   return address && address->is_loopback();
+}
+
+/// What etcd's module would say of these files later, and less clearly.
+void check_tls_files(const ClusterConfig& config) {
+  const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context(SSL_CTX_new(TLS_client_method()),
+                                                             SSL_CTX_free);
+  SSL_CTX* const tls = context.get();
+  if (!config.ca.empty() && SSL_CTX_load_verify_file(tls, config.ca.c_str()) != 1)
+    refuse(
+        fmt::format("cluster-cacert: {}: holds no certificate, or can't be read; name the PEM "
+                    "file of the store's authority",
+                    config.ca));
+  if (config.cert.empty()) return;
+  if (SSL_CTX_use_certificate_chain_file(tls, config.cert.c_str()) != 1)
+    refuse(fmt::format(
+        "cluster-cert: {}: holds no certificate, or can't be read; name netd's PEM file",
+        config.cert));
+  if (SSL_CTX_use_PrivateKey_file(tls, config.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_check_private_key(tls) != 1)
+    refuse(fmt::format(
+        "cluster-key: {}: is not the key of {}, or can't be read; name the PEM file that "
+        "was made with it",
+        config.key, config.cert));
 }
 
 ipam::Address to_address(const sockaddr* address) {
@@ -152,6 +176,7 @@ void check_cluster(const ClusterConfig& config) {
     refuse("cluster-cert, cluster-key: one goes with the other; give both");
   if (config.has_tls() && config.insecure)
     refuse("insecure-store, cluster-cacert: they contradict each other; leave one out");
+  check_tls_files(config);
   if (config.has_tls() || config.insecure) return;
   for (const std::string& endpoint : endpoints)
     if (!is_on_this_host(split(endpoint)))

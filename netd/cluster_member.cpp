@@ -168,6 +168,9 @@ void ClusterMember::join() {
   note_contact();
   log::info("this host is a live member of the cluster",
             {{"cluster", joined_as_.meta.cluster}, {"vtep", vtep_.address.to_string()}});
+  if (joined_as_.founded)
+    log::warn("there was no cluster below this prefix: this host founded one",
+              {{"prefix", keys_.prefix()}, {"cluster", joined_as_.meta.cluster}});
   if (joined_as_.was_given_up)
     log::warn("the cluster had given this host up: what it had is claimed again");
 }

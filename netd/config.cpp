@@ -166,6 +166,8 @@ void apply_cluster_flags(const Flags& flags, ClusterConfig& cluster) {
   if (flags.cluster_cert) cluster.cert = *flags.cluster_cert;
   if (flags.cluster_key) cluster.key = *flags.cluster_key;
   if (flags.insecure_store) cluster.insecure = true;
+  if (flags.vtep && flags.vtep->empty())
+    refuse("vtep: is empty; name an address or interface of this host, or leave it out");
   if (flags.vtep) cluster.vtep = *flags.vtep;
   if (flags.vxlan_port) cluster.vxlan_port = static_cast<std::uint16_t>(*flags.vxlan_port);
   if (flags.dead_after) cluster.dead_after = std::chrono::seconds(*flags.dead_after);

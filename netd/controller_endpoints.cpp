@@ -45,6 +45,8 @@ void check_spec(const NetworkRecord& network, const EndpointSpec& spec) {
       errors.push_back("invalid link local IP address: " + address.to_string());
   if (spec.mac && spec.mac->is_multicast())
     errors.push_back("invalid MAC address: " + spec.mac->to_string() + " is a multicast address");
+  if (spec.mac && *spec.mac == ipam::Mac{})
+    errors.push_back("invalid MAC address: " + spec.mac->to_string() + " is no interface's");
   if (!errors.empty())
     throw std::invalid_argument(
         fmt::format("invalid endpoint settings:\n{}", fmt::join(errors, "\n")));

@@ -32,6 +32,18 @@ void examine_links(const Controller& controller, sandbox::Kernel& kernel,
          .sandbox = "",
          .what = fmt::format("link {} of network {}", network.network.link_name, name),
          .repair = restart});
+  if (has_link && network.network.tunnel) {
+    const std::string& tunnel = network.network.tunnel->link;
+    const auto vxlan = kernel.find_vxlan(tunnel);
+    if (!vxlan || !vxlan->up)
+      findings.push_back(
+          {.severity = "missing",
+           .object = "link " + tunnel,
+           .network = name,
+           .sandbox = "",
+           .what = fmt::format("link {} of network {}{}", tunnel, name, vxlan ? " is down" : ""),
+           .repair = "netd makes it again within a minute"});
+  }
   for (const EndpointRecord* record : controller.endpoints_of(network.network.id)) {
     // One without a plan has no link: an engine's that is not joined.
     if (record->progress.plan.empty() || is_there(controller, kernel, *record)) continue;

@@ -35,7 +35,9 @@ bool is_called(const cluster::Endpoint& endpoint, const std::string& reference) 
 std::vector<Start> starts(Controller& controller, const std::string& from,
                           const std::string& network) {
   std::vector<Start> found;
-  const SandboxView view = controller.sandbox(from);
+  SandboxView view = controller.sandbox(from);
+  if (const std::string& other = view.sandbox->spec.shared_with; !other.empty())
+    view = controller.sandbox(other);  // it has the interfaces
   for (const EndpointRecord* endpoint : view.endpoints) {
     const NetworkRecord& record = controller.network_by_id(endpoint->network_id);
     if (record.network.driver != overlay_driver) continue;
@@ -81,23 +83,44 @@ class Tracer {
       trace_.verdict = fmt::format("{}: {}{}{}", what, detail, remedy.empty() ? "" : ": ", remedy);
   }
 
-  /// The store's own words, not this host's copy.
+  /// The store's own words; this host's copy of them only when the store does not answer.
   void find(const std::vector<Start>& candidates, const std::string& to) {
-    const cluster::Keys& keys = cluster_.keys();
-    for (const Start& start : candidates) {
-      for (const Entry& entry : cluster_.store().list(keys.endpoints(start.network.id))) {
-        const auto endpoint = cluster::parse_value<cluster::Endpoint>(entry.value);
-        if (!is_called(endpoint, to)) continue;
-        start_ = start;
-        goal_ = endpoint;
-        note(fmt::format("{} in the store", to), true,
-             fmt::format("{}, on network {}", addresses_of(endpoint), start.network.name));
-        return;
-      }
+    std::string place = "in the store";
+    std::vector<std::pair<Start, cluster::Endpoint>> all;
+    try {
+      for (const Start& start : candidates)
+        for (const Entry& entry :
+             cluster_.store().list(cluster_.keys().endpoints(start.network.id)))
+          all.emplace_back(start, cluster::parse_value<cluster::Endpoint>(entry.value));
+    } catch (const StoreError& error) {
+      note("the store", false, error.what());
+      place = "in this host's copy of the store";
+      all = copied(candidates);
+    }
+    for (const auto& [start, endpoint] : all) {
+      if (!is_called(endpoint, to)) continue;
+      start_ = start;
+      goal_ = endpoint;
+      return note(fmt::format("{} {}", to, place), true,
+                  fmt::format("{}, on network {}", addresses_of(endpoint), start.network.name));
     }
     throw Error(ErrorKind::not_found,
                 fmt::format("the store knows no {} on the overlay networks of {}", to,
                             candidates.front().name));
+  }
+
+  std::vector<std::pair<Start, cluster::Endpoint>> copied(const std::vector<Start>& candidates) {
+    return gate_.run([&] {
+      std::vector<std::pair<Start, cluster::Endpoint>> all;
+      const Overlays& overlays = *controller_.state().overlays;
+      for (const Start& start : candidates) {
+        for (const Overlays::Remote& remote : overlays.remote_endpoints(start.network.id))
+          all.emplace_back(start, remote.endpoint);
+        for (const EndpointRecord* own : controller_.endpoints_of(start.network.id))
+          all.emplace_back(start, in_cluster(*own, overlays.self().host));
+      }
+      return all;
+    });
   }
 
   void look_at_host() {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "drivers/options.h"
 #include "drivers/overlay.h"
 #include "netd/log.h"
 #include "netd/overlay_reading.h"
@@ -115,7 +116,7 @@ void Overlays::change_network(const Watched& watched) {
 void Overlays::learn(const cluster::Network& network) {
   networks_[network.id] = network;
   unusable_.erase(network.id);
-  if (state_.records.network(network.id) || state_.purged) return;
+  if (state_.records.network(network.id)) return;
   if (state_.records.find_network(network.name).by_name > 0) {
     unusable_[network.id] =
         fmt::format("this host has a network of its own with the name {}: remove it", network.name);
@@ -132,6 +133,9 @@ void Overlays::learn(const cluster::Network& network) {
   own.ipv6 = network.ipv6;
   own.internal = network.internal;
   own.options = network.options;
+  // Chosen by the cluster, and what one wants to see of it.
+  own.options.try_emplace(std::string(drivers::option_vxlan_ids), std::to_string(network.vni));
+  own.options.try_emplace(std::string(drivers::option_mtu), std::to_string(network.mtu));
   own.pools = network.pools;
   own.tunnel = drivers::Tunnel{.link = drivers::overlay_vxlan(network.vni),
                                .index = state_.make_link_index(),
@@ -196,6 +200,12 @@ void Overlays::bring_up(const std::string& network_id, std::function<void()> rea
     Work work(state_.store, state_.kernel, state_.records);
     work.change(record);
     work.commit(Durability::power);
+    followed_.erase(network_id);  // of links that were there before
+  } else {
+    // Somebody may have deleted them, and the tables with them.
+    const auto up = followed_.find(network_id);
+    if (repair_links(network_id) > 0 && up != followed_.end() && up->second.programmed)
+      note(up->second.table->audit(), up->second);
   }
   follow(record, std::move(ready));
 }

@@ -39,7 +39,6 @@ void Controller::State::begin_again() {
   make_builtin_networks(problems);
   for (const std::string& problem : problems)
     log::warn("after the purge", {{"problem", problem}});
-  if (overlays) overlays->learn_missing();
 }
 
 std::vector<std::string> Controller::purge() {
@@ -61,6 +60,9 @@ std::vector<std::string> Controller::purge() {
   failures.attempt([&] { state.kernel.remove_firewall(); });
   failures.attempt([&] { restore_host_settings(state.store, state.kernel); });
   state.purged = true;
+  // This host is a member still, and the networks are the cluster's: nothing of them is in the
+  // kernel.
+  if (state.overlays) state.overlays->learn_missing();
   std::error_code ignored;  // not empty: somebody else's files, or a failure that is told above
   std::filesystem::remove(state.config.run_dir + "/sandboxes", ignored);
   return failures.texts();

@@ -56,6 +56,25 @@ NetworkSpec gateway_bridge_spec() {
   return spec;
 }
 
+namespace {
+
+/// What no container can be reached in, or what would take the hosts' way to each other from its
+/// containers.
+void check_subnet(const ipam::Prefix& subnet, const ipam::Address& vtep) {
+  const ipam::Address& address = subnet.address;
+  if (address.is_multicast() || address.is_loopback() || address.is_link_local())
+    throw std::invalid_argument(fmt::format(
+        "subnet {} is not allowed: multicast, loopback and link-local addresses are no containers'",
+        subnet.to_string()));
+  if (subnet.contains(vtep))
+    throw std::invalid_argument(
+        fmt::format("subnet {} has this host's tunnel address {} in it: containers could not reach "
+                    "the hosts; choose another",
+                    subnet.to_string(), vtep.to_string()));
+}
+
+}  // namespace
+
 ClusterMember& RemoteVerbs::cluster() const {
   if (!cluster_)
     throw Error(ErrorKind::forbidden,
@@ -70,6 +89,10 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
   NetworkRecord record;
   cluster::Network wanted;
   std::vector<ipam::Prefix> reserved;
+  ipam::Address vtep;
+  if (spec.scope == "local")
+    throw std::invalid_argument("scope local: overlay networks are of all hosts; leave it out");
+  spec.scope.clear();
   gate_.run([&] {
     record = state().begin_network(spec);
     state().check_network(record);
@@ -79,6 +102,7 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
     wanted.mtu = drivers::overlay_mtu(record.network, smallest_underlay(overlays),
                                       overlays.self().vtep.family());
     reserved = state().reserved_prefixes();
+    vtep = overlays.self().vtep;
   });
   const std::string cluster_id = cluster().state().cluster;
   const auto choose = [&](const std::vector<ipam::Prefix>& taken) {
@@ -86,7 +110,7 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
     for (std::size_t i = 0; i < taken.size(); ++i)
       space.reopen(std::to_string(i),
                    {{.subnet = taken[i], .gateway = {}, .range = {}, .auxiliary = {}}});
-    return space.open(
+    auto pools = space.open(
         {.network_id = record.network.id,
          .ipv4 = record.network.ipv4,
          .ipv6 = record.network.ipv6,
@@ -94,6 +118,9 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
          .reserved = reserved,
          .wants_gateway = [](ipam::Family) { return false; },
          .name_of = [](const ipam::Prefix&) { return "another network of the cluster"; }});
+    for (const drivers::Pool& pool : pools)
+      check_subnet(pool.subnet, vtep);
+    return pools;
   };
   // Owed before it is asked for: what becomes of it, unless this verb comes to its end it is taken
   // back.

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "netd/cluster/ledger.h"
@@ -22,7 +24,7 @@ Membership::Membership(Store& store, Keys keys, Options options)
       nonce_(make_token()) {}
 
 /// The first host writes what all of them then have in common.
-Meta Membership::agree_on_meta() {
+Meta Membership::agree_on_meta(bool& founded) {
   auto entry = store_.get(keys_.meta());
   if (!entry) {
     if (!options_.known_cluster.empty())
@@ -33,8 +35,10 @@ Meta Membership::agree_on_meta() {
           keys_.prefix(), options_.known_cluster));
     Meta meta{.cluster = make_token(), .underlay = options_.host.vtep.family()};
     meta.vxlan_port = options_.vxlan_port.value_or(meta.vxlan_port);
-    if (store_.txn({{keys_.meta()}}, {{keys_.meta(), to_text(meta)}}, Durability::power))
-      return meta;
+    founded =
+        store_.txn({{keys_.meta()}}, {{keys_.meta(), to_text(meta)}}, Durability::power).revision !=
+        0;
+    if (founded) return meta;
     entry = store_.get(keys_.meta());
     if (!entry) throw StoreError(StoreError::Kind::failed, "the cluster's settings come and go");
   }
@@ -55,6 +59,24 @@ Meta Membership::agree_on_meta() {
   return meta;
 }
 
+/// Two live hosts with one tunnel address would both get what is meant for one of them.
+void Membership::check_tunnel_address() const {
+  std::map<std::string, HostInfo> infos;
+  std::set<std::string> live;
+  for (const Entry& entry : store_.list(keys_.hosts())) {
+    const auto key = keys_.parse_host(entry.key);
+    if (!key || key->host == id_) continue;
+    if (key->what == "live") live.insert(key->host);
+    if (key->what == "info") from_text(entry.value, infos[key->host]);
+  }
+  for (const auto& [host, info] : infos)
+    if (info.vtep == options_.host.vtep && live.contains(host))
+      throw NotAMember(fmt::format(
+          "{} is the tunnel address of host {} ({}) already, which is live: give this one its own "
+          "(--vtep)",
+          info.vtep.to_string(), info.name, host.substr(0, 12)));
+}
+
 void Membership::check_clone(const std::optional<Entry>& live) const {
   if (!live) return;
   const auto other = parse_value<HostLive>(live->value);
@@ -67,8 +89,10 @@ void Membership::check_clone(const std::optional<Entry>& live) const {
 
 Membership::Joined Membership::join() {
   const std::string& id = id_;
-  Joined joined{.meta = agree_on_meta()};
+  Joined joined;
+  joined.meta = agree_on_meta(joined.founded);
   options_.known_cluster = joined.meta.cluster;
+  check_tunnel_address();
   for (int i = 0; i < most_tries; ++i) {
     const auto live = store_.get(keys_.host_live(id));
     check_clone(live);

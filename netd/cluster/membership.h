@@ -40,6 +40,7 @@ class Membership {
 
   struct Joined {
     Meta meta;
+    bool founded = false;       // this host is the cluster's first
     bool was_given_up = false;  // what this host had in the books may be gone, and others'
   };
   /// Joins, or joins again. Throws NotAMember: another netd with this host's id is live, the store
@@ -65,7 +66,8 @@ class Membership {
   const std::string& nonce() const { return nonce_; }
 
  private:
-  Meta agree_on_meta();
+  Meta agree_on_meta(bool& founded);
+  void check_tunnel_address() const;
   void check_clone(const std::optional<Entry>& live) const;
 
   Store& store_;

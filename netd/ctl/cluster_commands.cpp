@@ -96,6 +96,7 @@ void list_hosts(Context& context, const ListOptions& options) {
 
 void remove_hosts(Context& context, const std::vector<std::string>& hosts) {
   for_each_name(context, hosts, [&](const std::string& host) {
+    if (host.empty()) throw Failed("an empty name is no host's (netctl cluster host ls)");
     call(context, "DELETE", "/cluster/hosts/" + client::encode(host));
     context.out << host << '\n';
   });
@@ -154,7 +155,8 @@ void add_cluster_commands(CLI::App& application, Context& context) {
   CLI::App* rm = host->add_subcommand("rm", "Give up hosts that will not come back");
   rm->add_option("HOST", *hosts, "Id, its first digits, or name")->required();
   rm->footer(
-      "The addresses of its containers are free for others at once. A live host is not removed: "
+      "The addresses of its containers are free for others a minute later. A live host is not "
+      "removed: "
       "stop its\n"
       "netd first.\n\nExample:\n  netctl cluster host rm node7");
   rm->callback([&context, hosts] { remove_hosts(context, *hosts); });

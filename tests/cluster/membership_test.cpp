@@ -19,7 +19,7 @@ class MembershipTest : public ::testing::Test {
   HostInfo host(const std::string& id, const std::string& boot = "boot") {
     return {.id = id,
             .name = "name of " + id,
-            .vtep = *ipam::Address::parse("192.0.2.1"),
+            .vtep = *ipam::Address::parse(id == "one" ? "192.0.2.1" : "192.0.2.2"),
             .mtu = 1500,
             .boot = boot,
             .version = "1"};
@@ -51,6 +51,17 @@ TEST_F(MembershipTest, TheFirstHostSaysWhatAllHaveInCommon) {
   EXPECT_EQ(two.join().meta.cluster, meta.cluster);
   EXPECT_EQ(two.join().meta.vxlan_port, 8472);
   EXPECT_EQ(parse_value<HostInfo>(store_.get(keys_.host_info("two"))->value), host("two"));
+}
+
+TEST_F(MembershipTest, ATunnelAddressIsOneLiveHosts) {
+  Membership one = member(host("one"));
+  EXPECT_TRUE(one.join().founded);
+  HostInfo same = host("two");
+  same.vtep = host("one").vtep;
+  Membership two = member(same);
+  EXPECT_THAT(refusal(two), HasSubstr("is the tunnel address of host name of one"));
+  one.leave();  // the machine was set up anew, with another id
+  EXPECT_FALSE(two.join().founded);
 }
 
 TEST_F(MembershipTest, WhoDiffersFromTheClusterStaysOut) {

@@ -1,4 +1,5 @@
 #include "netd/config.h"
+#include "tests/support/certificates.h"
 
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -317,6 +318,41 @@ TEST_F(ConfigFile, AClusterThatMakesNoSenseIsRefused) {
   EXPECT_THAT(
       refusal({"--cluster", "etcd://127.0.0.1:1", "--cluster-cacert", "x", "--insecure-store"}),
       HasSubstr("contradict each other"));
+}
+
+TEST(ClusterConfig, FilesThatCantWorkAreRefused) {
+  char directory[] = "/tmp/netd-config-XXXXXX";
+  ASSERT_NE(mkdtemp(directory), nullptr);
+  const tests::Certificates certificates(directory);
+  certificates.issue("one", "clientAuth");
+  certificates.issue("two", "clientAuth");
+  std::ofstream(certificates.path("junk.pem")) << "junk";
+  ClusterConfig config;
+  config.store = "etcd://192.0.2.1";
+  config.ca = certificates.path("ca.pem");
+  config.cert = certificates.path("one.pem");
+  config.key = certificates.path("one-key.pem");
+  check_cluster(config);
+  const auto refusal_of = [](const ClusterConfig& wrong) -> std::string {
+    try {
+      check_cluster(wrong);
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "nothing is refused";
+  };
+  ClusterConfig wrong = config;
+  wrong.key = certificates.path("two-key.pem");
+  EXPECT_THAT(refusal_of(wrong), HasSubstr("is not the key of"));
+  wrong = config;
+  wrong.ca = certificates.path("junk.pem");
+  EXPECT_THAT(refusal_of(wrong), HasSubstr("junk.pem: holds no certificate"));
+  wrong.ca = directory;
+  EXPECT_THAT(refusal_of(wrong), HasSubstr("holds no certificate"));
+  wrong = config;
+  wrong.cert = certificates.path("absent.pem");
+  EXPECT_THAT(refusal_of(wrong), HasSubstr("absent.pem: holds no certificate, or can't be read"));
+  std::filesystem::remove_all(directory);
 }
 
 TEST(ClusterConfig, HasTheEndpointsOfItsStore) {

@@ -1,6 +1,7 @@
 // What a user does with overlay networks while all is well.
 #include <gmock/gmock.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "tests/overlay/cluster.h"
@@ -179,6 +180,63 @@ TEST_F(Overlay, PurgeTakesThisHostsPartOnly) {
   EXPECT_THAT(on(2, "nft list tables"), IsEmpty());
   EXPECT_EQ(keys("/netd/v1/ep/").size(), 1u);
   EXPECT_TRUE(knows(1, "shop"));
+  // It is a member still: the next verb finds the cluster's networks.
+  join(2, "again");
+  EXPECT_TRUE(
+      within(5, [] { return attempt_in(2, "again", ping(address_of(1, "web"))).status == 0; }));
+}
+
+TEST_F(Overlay, AJoinMakesGoodWhatSomebodyDeleted) {
+  make_shop();
+  join(1, "web");
+  join(2, "db");
+  for (const char* link : {"nx", "nb"}) {
+    on(2, std::string("ip link delete $(ip -o link | grep -o '") + link +
+              "[0-9a-f]\\{6\\}' | head -n 1)");
+    EXPECT_EQ(attempt_on(2, "netctl doctor").status, 1);
+    const std::string name = std::string("after-") + link;
+    join(2, name);
+    EXPECT_TRUE(
+        within(5, [&] { return attempt_in(1, "web", ping(address_of(2, name))).status == 0; }));
+    EXPECT_TRUE(
+        within(5, [] { return attempt_in(1, "web", ping(address_of(2, "db"))).status == 0; }));
+  }
+  EXPECT_EQ(attempt_on(2, "netctl doctor").status, 0);
+}
+
+TEST_F(Overlay, SubnetsThatCantBeAreRefused) {
+  for (const char* subnet : {"224.1.0.0/24", "127.0.0.0/24", "169.254.7.0/24"})
+    EXPECT_THAT(
+        attempt_on(1, std::string("netctl network create -d overlay --subnet ") + subnet + " x")
+            .output,
+        HasSubstr("is not allowed"));
+  EXPECT_THAT(attempt_on(1, "netctl network create -d overlay --subnet 192.0.2.0/24 x").output,
+              HasSubstr("has this host's tunnel address 192.0.2.1 in it"));
+  EXPECT_FALSE(knows(1, "x"));
+  EXPECT_THAT(keys("/netd/v1/pool/"), IsEmpty());
+}
+
+TEST_F(Overlay, ATraceSaysWhyOrWhyNot) {
+  make_shop();
+  join(1, "web");
+  join(2, "db");
+  EXPECT_TRUE(within(5, [] { return attempt_on(1, "netctl overlay trace web db").status == 0; }))
+      << attempt_on(1, "netctl overlay trace web db").output;
+  EXPECT_THAT(on(1, "netctl overlay trace web db"), HasSubstr("web reaches db"));
+  const std::string mac = api(2, "/sandboxes/db").at("Networks").at("shop").at("MacAddress");
+  on(1,
+     "bridge fdb del " + mac + " dev $(ip -o link | grep -o 'nx[0-9a-f]\\{6\\}' | head -n 1) self");
+  const auto broken = attempt_on(1, "netctl overlay trace web db");
+  EXPECT_EQ(broken.status, 1);
+  EXPECT_THAT(broken.output,
+              HasSubstr("WRONG   the kernel's entries for it here: put tunnel " + mac));
+  EXPECT_THAT(attempt_on(1, "netctl overlay trace web nobody").output,
+              HasSubstr("the store knows no nobody"));
+  member(1).signal(SIGSTOP);
+  const auto without = attempt_on(1, "netctl overlay trace web db");
+  member(1).signal(SIGCONT);
+  EXPECT_THAT(without.output, HasSubstr("WRONG   the store"));
+  EXPECT_THAT(without.output, HasSubstr("in this host's copy of the store"));
 }
 
 class OverlayAlone : public e2e::EndToEnd {};
