@@ -92,6 +92,30 @@ TEST_F(EngineOnLan, KillsOfBothSides) {
   expect_no_trace();
 }
 
+TEST_F(EngineOnLan, ABridgeOfOthersTakesContainersAndStays) {
+  shell(
+      "ip link add ext type bridge; ip address add 10.9.0.1/24 dev ext; ip link set ext up;"
+      "ip link set lan0 master ext");
+  create_network("ext",
+                 "-o com.docker.network.bridge.name=ext -o io.netd.unmanaged=true --subnet "
+                 "10.9.0.0/24 --gateway 10.9.0.1");
+  run("web", "--network ext --ip 10.9.0.9");
+  EXPECT_EQ(shell(e2e::fetch("http://10.9.0.9/")), "web");
+  // dockerd has bridges ask iptables, and forwards nothing that no rule of somebody admits
+  // (docs/docker.md).
+  shell(
+      "ip -n neighbour address add 10.9.0.2/24 dev eth0;"
+      "iptables -I DOCKER-USER -i ext -o ext -j ACCEPT");
+  EXPECT_EQ(on_neighbour(e2e::fetch("http://10.9.0.9/")), "web") << "it is on the bridge's LAN";
+  docker("rm -f web");
+  docker("network rm ext");
+  EXPECT_THAT(shell("ip -o address show dev ext"), HasSubstr("10.9.0.1/24"));
+  shell(
+      "ip link set lan0 nomaster; ip link delete ext;"
+      "iptables -D DOCKER-USER -i ext -o ext -j ACCEPT");
+  expect_no_trace();
+}
+
 class EngineOnSharedMac : public EngineOnLan {
  protected:
   void SetUp() override {
