@@ -49,6 +49,46 @@ wait_for() {
 }
 dead() { ! kill -0 "$1" 2>/dev/null; }
 
+# fetch_on ADDRESS COMMAND…: the command, which enters a sandbox, fetches again and again from there, one line a fetch, until
+# end_fetching.
+fetch_on() {
+  local address=$1
+  shift
+  rm -f /run/quickstart/stop /run/quickstart/fetches
+  "$@" sh -c '
+    until [ -e /run/quickstart/stop ]; do
+      curl -s -o /dev/null --max-time 2 "http://$1/" && echo ok || echo lost
+    done >/run/quickstart/fetches' sh "$address" &
+  fetching=$!
+  wait_for test -s /run/quickstart/fetches
+}
+fetches() { grep -c "$1" /run/quickstart/fetches || true; } # ok or lost
+# end_fetching BEFORE: more than BEFORE fetches worked, and none was lost.
+end_fetching() {
+  touch /run/quickstart/stop
+  wait_for dead "$fetching" || true
+  if [ "$(fetches lost)" = 0 ] && [ "$(fetches ok)" -gt "$1" ]; then
+    pass "all of $(fetches ok) fetches worked, none was lost"
+  else
+    fail "$(fetches lost) of $(wc -l </run/quickstart/fetches) fetches were lost"
+  fi
+}
+
+# Compares the tour's traces with those of before netd's first start.
+same_as_before() { traces | cmp -s - /run/quickstart/before; }
+prove_nothing_left() { # MEANING
+  wait_for same_as_before || true # dying links are reaped in the background
+  traces >/run/quickstart/after
+  if diff -u /run/quickstart/before /run/quickstart/after >/run/quickstart/difference; then
+    explain "Now as before netd's first start:"
+    indent </run/quickstart/after
+    pass "$1"
+  else
+    indent </run/quickstart/difference
+    fail "netd left something behind"
+  fi
+}
+
 verdict() {
   if [ "$failed" = 0 ]; then
     heading "${green}netd works on this machine: all $passed checks held.$plain"

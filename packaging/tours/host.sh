@@ -107,40 +107,21 @@ tour_packets() {
   expect "netctl topology shows it" "web" netctl topology
 }
 
-# Fetches again and again, in the client's namespace, one line a fetch, until the file "stop" is there.
-start_traffic() {
-  rm -f /run/quickstart/stop /run/quickstart/fetches
-  netctl sandbox exec client -- sh -c '
-    until [ -e /run/quickstart/stop ]; do
-      curl -s -o /dev/null --max-time 2 "http://$1/" && echo ok || echo lost
-    done >/run/quickstart/fetches' sh "$web_address" &
-  traffic=$!
-  wait_for test -s /run/quickstart/fetches
-}
-
-count() { grep -c "$1" /run/quickstart/fetches || true; }
-
 tour_crash() {
   heading "6. kill -9 netd while packets flow"
-  start_traffic || fail "no traffic"
+  fetch_on "$web_address" netctl sandbox exec client -- || fail "no traffic"
   local before
-  before=$(count ok)
+  before=$(fetches ok)
   printf '  $ kill -9 %s\n' "$netd_pid"
   kill -9 "$netd_pid"
   wait_for dead "$netd_pid"
   refuse "netd is dead" netctl system info
   sleep 1
-  explain "$(($(count ok) - before)) fetches from client to web since then, without netd."
+  explain "$(($(fetches ok) - before)) fetches from client to web since then, without netd."
   expect "outside still fetches through the published port" "hello from web" \
     "${outside[@]}" "${fetch[@]}" "http://$host_address:8080/"
   start_netd || return 1
-  touch /run/quickstart/stop
-  wait "$traffic" || true
-  if [ "$(count lost)" = 0 ] && [ "$(count ok)" -gt "$before" ]; then
-    pass "all of $(count ok) fetches worked, none was lost"
-  else
-    fail "$(count lost) of $(wc -l </run/quickstart/fetches) fetches were lost"
-  fi
+  end_fetching "$before"
   expect "the networks are still there" "shop" netctl network ls
   expect "the sandboxes are still there" "stranger" netctl sandbox ls
   expect "names work again" "hello from web" netctl sandbox exec client -- "${fetch[@]}" http://web/
@@ -155,18 +136,8 @@ tour_remove() {
   printf '  $ kill -TERM %s\n' "$netd_pid"
   kill -TERM "$netd_pid"
   wait_for dead "$netd_pid" || fail "netd does not stop"
-  wait_for same_as_before || true # dying links are reaped in the background
-  traces >/run/quickstart/after
-  if diff -u /run/quickstart/before /run/quickstart/after >/run/quickstart/difference; then
-    explain "In the host's namespaces, now as before netd's first start:"
-    indent </run/quickstart/after
-    pass "nothing is left"
-  else
-    indent </run/quickstart/difference
-    fail "netd left something behind"
-  fi
+  prove_nothing_left "nothing is left"
 }
-same_as_before() { traces | cmp -s - /run/quickstart/before; }
 
 tour() {
   make_world

@@ -109,23 +109,11 @@ tour_packets() {
   expect "and back: web knows client by name" "" on1 netctl sandbox exec web -- getent hosts client
 }
 
-start_traffic() {
-  rm -f /run/quickstart/stop /run/quickstart/fetches
-  local address
-  address=$(on1 netctl sandbox inspect web | tr -d ' \n' | grep -oP '"shop":\{[^}]*"IPAddress":"\K[0-9.]+')
-  on2 netctl sandbox exec client -- sh -c '
-    until [ -e /run/quickstart/stop ]; do
-      curl -s -o /dev/null --max-time 2 "http://$1/" && echo ok || echo lost
-    done >/run/quickstart/fetches' sh "$address" &
-  traffic=$!
-  wait_for test -s /run/quickstart/fetches
-}
-count() { grep -c "$1" /run/quickstart/fetches || true; }
-
 tour_crash() {
   heading "5. kill -9 both netds and the store's leader, while packets flow"
-  start_traffic || fail "no traffic"
-  local killed
+  local killed address
+  address=$(on1 netctl sandbox inspect web | tr -d ' \n' | grep -oP '"shop":\{[^}]*"IPAddress":"\K[0-9.]+')
+  fetch_on "$address" on2 netctl sandbox exec client -- || fail "no traffic"
   killed=$(leader)
   printf '  $ kill -9 %s %s   # netd of both hosts\n  $ kill -9 %s         # etcd m%s, the leader\n' \
     "${netd_pid[1]}" "${netd_pid[2]}" "${member_pid[$killed]}" "$killed"
@@ -136,13 +124,7 @@ tour_crash() {
   expect "a sandbox more, with two etcds of three" "" on2 netctl sandbox create --network shop another
   wait_for on1 netctl sandbox exec web -- getent hosts another || true
   expect "host1 has heard of it" "another" on1 netctl sandbox exec web -- getent hosts another
-  touch /run/quickstart/stop
-  wait_for dead "$traffic" || true
-  if [ "$(count lost)" = 0 ] && [ "$(count ok)" -gt 0 ]; then
-    pass "all of $(count ok) fetches between the hosts worked, none was lost"
-  else
-    fail "$(count lost) of $(wc -l </run/quickstart/fetches) fetches were lost"
-  fi
+  end_fetching 0
   start_member "$killed"
 }
 
@@ -157,17 +139,8 @@ tour_remove() {
     kill -TERM "${netd_pid[$i]}"
     wait_for dead "${netd_pid[$i]}" || fail "netd of host$i does not stop"
   done
-  wait_for same_as_before || true
-  traces >/run/quickstart/after
-  if diff -u /run/quickstart/before /run/quickstart/after >/run/quickstart/difference; then
-    indent </run/quickstart/after
-    pass "nothing is left on either host, nor in the store"
-  else
-    indent </run/quickstart/difference
-    fail "netd left something behind"
-  fi
+  prove_nothing_left "nothing is left on either host, nor in the store"
 }
-same_as_before() { traces | cmp -s - /run/quickstart/before; }
 
 tour() {
   declare -ga member_pid netd_pid
