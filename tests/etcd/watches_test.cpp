@@ -1,7 +1,9 @@
 // What becomes of watches when their member dies, is cut off, has forgotten, or was set back.
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -184,34 +186,39 @@ TEST_F(EtcdWatches, HearOfChangesThatComeInFragments) {
 TEST_F(EtcdWatches, EndingOneWaitsForItsCallback) {
   EtcdCluster cluster({});
   const auto store = open(cluster);
-  std::atomic<bool> running = false;
+  std::promise<void> running, release;
   std::atomic<bool> done = false;
   auto watch = store->watch("a", 0, {.changed = [&](const Watched&) {
-                              running = true;
-                              std::this_thread::sleep_for(milliseconds(200));
+                              running.set_value();
+                              release.get_future().wait();
                               done = true;
                             }});
   put(*store, "a", "1");
-  while (!running)
-    std::this_thread::yield();
-  watch.reset();
-  EXPECT_TRUE(done);
+  running.get_future().wait();
+  auto was_done = std::async(std::launch::async, [&] {
+    watch.reset();
+    return done.load();
+  });
+  release.set_value();
+  EXPECT_TRUE(was_done.get());
 }
 
 TEST_F(EtcdWatches, ThousandsShareAStream) {
   EtcdCluster cluster({});
   const auto store = open(cluster);
   std::atomic<int> told = 0;
+  std::promise<void> all;
   std::vector<std::shared_ptr<void>> watches;
   const auto since = store->snapshot("").revision;
   for (int i = 0; i < 2000; ++i)
-    watches.push_back(store->watch("net/" + std::to_string(i) + "/", since,
-                                   {.changed = [&](const Watched&) { ++told; }}));
+    watches.push_back(
+        store->watch("net/" + std::to_string(i) + "/", since, {.changed = [&](const Watched&) {
+                       if (++told == 20) all.set_value();
+                     }}));
   for (int i = 0; i < 2000; i += 100)
     put(*store, "net/" + std::to_string(i) + "/x", "1");
-  const auto until = std::chrono::steady_clock::now() + seconds(15);
-  while (told < 20 && std::chrono::steady_clock::now() < until)
-    std::this_thread::sleep_for(milliseconds(5));
+  EXPECT_EQ(all.get_future().wait_for(seconds(15)), std::future_status::ready) << told << " heard";
+  watches.clear();
   EXPECT_EQ(told, 20);
 }
 

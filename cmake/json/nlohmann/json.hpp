@@ -1,7 +1,8 @@
 #pragma once
 
-// Stands before the library's own header of that name: its templates, as netd uses them, are compiled once, in json.cpp,
-// and not in each of a hundred files (9 s to 3 s a file with sanitizers).
+// Stands before the library's own header of that name: its templates, as netd uses them, are
+// compiled once, in json.cpp, and not in each of a hundred files (9 s to 3 s a file with
+// sanitizers).
 #include_next <nlohmann/json.hpp>
 
 #ifndef NETD_JSON_TEMPLATE
@@ -22,6 +23,7 @@ NETD_JSON_TEMPLATE class json_sax_dom_callback_parser<json>;
 NETD_JSON_TEMPLATE class lexer<json, StringInput>;
 NETD_JSON_TEMPLATE class parser<json, StringInput>;
 NETD_JSON_TEMPLATE bool parser<json, StringInput>::sax_parse_internal(json_sax_dom_parser<json>*);
-NETD_JSON_TEMPLATE bool parser<json, StringInput>::sax_parse_internal(json_sax_dom_callback_parser<json>*);
+NETD_JSON_TEMPLATE bool parser<json, StringInput>::sax_parse_internal(
+    json_sax_dom_callback_parser<json>*);
 
 }  // namespace nlohmann::detail
