@@ -11,6 +11,8 @@
 #include <csignal>
 #include <system_error>
 
+#include "tests/support/pause.h"
+
 namespace e2e {
 namespace {
 
@@ -60,6 +62,14 @@ Process::~Process() {
 
 void Process::signal(int number) const {
   if (pid_ > 0) kill(pid_, number);
+}
+
+void Process::pause() const {
+  if (pid_ > 0) tests::pause_process(pid_);
+}
+
+void Process::go_on() const {
+  signal(SIGCONT);
 }
 
 std::optional<int> Process::wait(std::chrono::milliseconds limit) {

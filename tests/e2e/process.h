@@ -24,6 +24,9 @@ class Process {
 
   pid_t pid() const { return pid_; }
   void signal(int number) const;
+  /// Stops it, and returns when it has stopped; lets it go on.
+  void pause() const;
+  void go_on() const;
   /// The wait status (see waitpid(2)); nothing when it still runs after `limit`.
   std::optional<int> wait(std::chrono::milliseconds limit);
 

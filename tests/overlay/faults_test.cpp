@@ -1,8 +1,6 @@
 // netd and etcd are killed, cut off and restarted while containers talk (overlay.md 2.4, 2.6).
 #include <gmock/gmock.h>
 
-#include <csignal>
-
 #include "tests/overlay/cluster.h"
 
 namespace overlay {
@@ -173,13 +171,13 @@ TEST_F(FaultsOfThree, TheStoresLeaderIsKilledAndNothingIsNoticed) {
 
 TEST_F(FaultsOfThree, WithoutAQuorumAnUnknownOutcomeIsTakenBack) {
   Pings pings = this->pings();
-  member(2).signal(SIGSTOP);
-  member(3).signal(SIGSTOP);
+  member(2).pause();
+  member(3).pause();
   const auto refused = attempt_on(1, "netctl sandbox create --network shop late");
   EXPECT_EQ(refused.status, 1);
   EXPECT_THAT(refused.output, HasSubstr("cluster"));
-  member(2).signal(SIGCONT);
-  member(3).signal(SIGCONT);
+  member(2).go_on();
+  member(3).go_on();
   EXPECT_TRUE(within(30, [] { return keys("/netd/v1/ip/").size() == 2; }))
       << "an address is left over";
   EXPECT_TRUE(within(30, [] { return creates(1, "late"); }));

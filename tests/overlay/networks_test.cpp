@@ -1,7 +1,6 @@
 // What a user does with overlay networks while all is well.
 #include <gmock/gmock.h>
 
-#include <csignal>
 #include <filesystem>
 
 #include "tests/overlay/cluster.h"
@@ -232,9 +231,9 @@ TEST_F(Overlay, ATraceSaysWhyOrWhyNot) {
               HasSubstr("WRONG   the kernel's entries for it here: put tunnel " + mac));
   EXPECT_THAT(attempt_on(1, "netctl overlay trace web nobody").output,
               HasSubstr("the store knows no nobody"));
-  member(1).signal(SIGSTOP);
+  member(1).pause();
   const auto without = attempt_on(1, "netctl overlay trace web db");
-  member(1).signal(SIGCONT);
+  member(1).go_on();
   EXPECT_THAT(without.output, HasSubstr("WRONG   the store"));
   EXPECT_THAT(without.output, HasSubstr("in this host's copy of the store"));
 }

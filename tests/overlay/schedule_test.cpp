@@ -2,7 +2,6 @@
 // tests/overlay/schedule runs it for longer.
 #include <gmock/gmock.h>
 
-#include <csignal>
 #include <cstdlib>
 #include <random>
 #include <ranges>
@@ -58,9 +57,9 @@ class Schedule : public Cluster {
   }
   void pause_host(int host) {
     say("stop netd of host " + std::to_string(host) + ", create elsewhere, go on");
-    netd(host).signal(SIGSTOP);
+    netd(host).pause();
     create(1 + host % hosts_);
-    netd(host).signal(SIGCONT);
+    netd(host).go_on();
   }
   void cut_off(int host) {
     say("cut host " + std::to_string(host) + " off the store");

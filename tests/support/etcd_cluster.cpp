@@ -16,6 +16,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/support/pause.h"
+
 namespace tests {
 namespace {
 
@@ -195,7 +197,7 @@ void EtcdCluster::kill(int member) {
 }
 
 void EtcdCluster::pause(int member) const {
-  ::kill(processes_[static_cast<std::size_t>(member - 1)], SIGSTOP);
+  pause_process(processes_[static_cast<std::size_t>(member - 1)]);
 }
 
 void EtcdCluster::go_on(int member) const {
