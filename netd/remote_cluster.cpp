@@ -90,6 +90,7 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
   cluster::Network wanted;
   std::vector<ipam::Prefix> reserved;
   ipam::Address vtep;
+  if (drivers::overlay_is_encrypted(spec.options)) prepare_encryption();
   if (spec.scope == "local")
     throw std::invalid_argument("scope local: overlay networks are of all hosts; leave it out");
   spec.scope.clear();
@@ -149,6 +150,14 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
   }
 }
 
+void RemoteVerbs::prepare_encryption() {
+  try {
+    cluster().prepare_encryption();
+  } catch (const StoreError& error) {
+    throw cluster().explain(error);
+  }
+}
+
 void RemoteVerbs::remove_overlay(const NetworkRecord& record) {
   cluster::Ledger& ledger = cluster().ledger();
   try {
@@ -168,6 +177,7 @@ void RemoteVerbs::remove_overlay(const NetworkRecord& record) {
 void RemoteVerbs::claim_endpoint(Asked& asked) {
   EndpointRecord& record = asked.endpoint;
   cluster::Ledger& ledger = cluster().ledger();
+  if (drivers::overlay_is_encrypted(asked.network.network.options)) prepare_encryption();
   record.remote.claim = cluster::make_token();
   cluster::TakenAddresses taken;
   gate_.run([&] {
