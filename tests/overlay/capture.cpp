@@ -33,6 +33,8 @@ std::string kind_of_payload(std::uint8_t protocol, std::string_view frame, std::
       return "udp" + port;
     case IPPROTO_ICMP:
       return "icmp";
+    case IPPROTO_IGMP:
+      return "igmp";
     case IPPROTO_ICMPV6:
       return "icmp6";
     case IPPROTO_HOPOPTS:
