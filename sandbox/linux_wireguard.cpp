@@ -90,23 +90,12 @@ void LinuxWireguard::place(const WireguardLink& link, std::uint32_t index) {
 }
 
 void LinuxWireguard::configure(const WireguardLink& link, const Found& found) {
-  try {
-    if (found.kind == Kind::kernel)
-      wireguard_netlink::set_link(link.name, link.private_key, link.port);
-    else
-      wireguard_text::check_answer(
-          wireguard_program::ask(link.name, wireguard_text::set_link(link.private_key, link.port),
-                                 "configure " + link.name),
-          "configure WireGuard link " + link.name);
-  } catch (const std::system_error& error) {
-    if (error.code().value() != EADDRINUSE) throw;
-    const std::string holder = find_udp_holder(link.port);
-    throw std::system_error(
-        error.code(),
-        fmt::format("UDP port {} for encrypted tunnels is taken by {}: stop that, or give this "
-                    "host another one (--wireguard-port)",
-                    link.port, holder.empty() ? "somebody who wasn't found" : holder));
-  }
+  const std::string act = "configure WireGuard link " + link.name;
+  if (found.kind == Kind::kernel)
+    return wireguard_netlink::set_link(link.name, link.private_key, link.port);
+  wireguard_text::check_answer(
+      wireguard_program::ask(link.name, wireguard_text::set_link(link.private_key, link.port), act),
+      act);
 }
 
 std::string LinuxWireguard::problem() {
@@ -116,10 +105,21 @@ std::string LinuxWireguard::problem() {
 std::uint32_t LinuxWireguard::make(const WireguardLink& link) {
   if (!find(link.name)) create(link.name);
   const Found found = require(link.name);
-  const auto facts = read(link.name);
-  if (!facts || facts->private_key != link.private_key || facts->port != link.port)
-    configure(link, found);
-  place(link, found.index);
+  try {
+    const auto facts = read(link.name);
+    if (!facts || facts->private_key != link.private_key || facts->port != link.port)
+      configure(link, found);
+    place(link, found.index);
+  } catch (const std::system_error& error) {
+    // wireguard-go says so when it is told the port, the kernel when the link comes up.
+    if (error.code().value() != EADDRINUSE) throw;
+    const std::string holder = find_udp_holder(link.port);
+    throw std::system_error(
+        error.code(),
+        fmt::format("UDP port {} for encrypted tunnels is taken by {}: stop that, or give this "
+                    "host another one (--wireguard-port)",
+                    link.port, holder.empty() ? "somebody who wasn't found" : holder));
+  }
   return found.index;
 }
 
