@@ -90,6 +90,7 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
   cluster::Network wanted;
   std::vector<ipam::Prefix> reserved;
   ipam::Address vtep;
+  const drivers::Driver* driver = nullptr;
   if (spec.scope == "local")
     throw std::invalid_argument("scope local: overlay networks are of all hosts; leave it out");
   spec.scope.clear();
@@ -103,6 +104,7 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
                                       overlays.self().vtep.family());
     reserved = state().reserved_prefixes();
     vtep = overlays.self().vtep;
+    driver = &state().driver_of(record);
   });
   const std::string cluster_id = cluster().state().cluster;
   const auto choose = [&](const std::vector<ipam::Prefix>& taken) {
@@ -116,7 +118,8 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
          .ipv6 = record.network.ipv6,
          .pools = spec.pools,
          .reserved = reserved,
-         .wants_gateway = [](ipam::Family) { return false; },
+         .wants_gateway =
+             [&](ipam::Family family) { return driver->wants_gateway(record.network, family); },
          .name_of = [](const ipam::Prefix&) { return "another network of the cluster"; }});
     for (const drivers::Pool& pool : pools)
       check_subnet(pool.subnet, vtep);
