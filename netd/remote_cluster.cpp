@@ -192,15 +192,13 @@ void RemoteVerbs::claim_endpoint(Asked& asked) {
 }
 
 /// The other hosts' endpoints are in the kernel before the sandbox's first packet is.
-void RemoteVerbs::bring_up(const Asked& asked) {
+void RemoteVerbs::bring_up(const drivers::Network& network) {
   const auto ready = std::make_shared<std::promise<void>>();
   auto done = ready->get_future();
-  gate_.run([&] {
-    state().overlays->bring_up(asked.network.network.id, [ready] { ready->set_value(); });
-  });
+  gate_.run([&] { state().overlays->bring_up(network.id, [ready] { ready->set_value(); }); });
   if (done.wait_for(longest_programming) != std::future_status::ready)
     log::warn("the endpoints of other hosts are not known yet, going on",
-              {{"network", asked.network.network.name}});
+              {{"network", network.name}});
 }
 
 void RemoteVerbs::bring_down_unused() {
@@ -284,6 +282,8 @@ void RemoteVerbs::lose(const std::string& endpoint_id) {
   std::string sandbox_id;
   gate_.run([&] {
     const EndpointRecord* record = state().records.endpoint(endpoint_id);
+    if (record && record->engine)
+      return controller_.engine().delete_endpoint(record->network_id, std::string(endpoint_id));
     if (!record || record->sandbox_id.empty()) return;
     if (state().busy.contains(record->sandbox_id)) return;  // the next look round finds it again
     sandbox_id = record->sandbox_id;
