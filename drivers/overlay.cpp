@@ -57,13 +57,6 @@ std::vector<std::uint32_t> vnis_of(const Options& options) {
   return vnis;
 }
 
-/// Docker takes the bare key as yes.
-bool is_encrypted(const Options& options) {
-  const auto found = options.find(std::string(option_encrypted));
-  if (found == options.end()) return false;
-  return found->second.empty() || bool_option(options, option_encrypted, true);
-}
-
 bool enabled(const Network& network, Family family) {
   return family == Family::v4 ? network.ipv4 : network.ipv6;
 }
@@ -111,8 +104,19 @@ bool overlay_floods(const Network& network) {
   return bool_option(network.options, option_flood, false);
 }
 
+bool overlay_is_encrypted(const Options& options) {
+  const auto found = options.find(std::string(option_encrypted));
+  if (found == options.end()) return false;
+  return found->second.empty() || bool_option(options, option_encrypted, true);
+}
+
+std::uint32_t overlay_overhead(const Network& network, Family underlay) {
+  if (!overlay_is_encrypted(network.options)) return tunnel_overhead(underlay);
+  return tunnel_overhead(Family::v4) + encryption_overhead(underlay);
+}
+
 std::uint32_t overlay_mtu(const Network& network, std::uint32_t underlay_mtu, Family underlay) {
-  const std::uint32_t overhead = tunnel_overhead(underlay);
+  const std::uint32_t overhead = overlay_overhead(network, underlay);
   const std::uint32_t most = underlay_mtu > overhead ? underlay_mtu - overhead : 0;
   const auto wish =
       static_cast<std::uint32_t>(int_option(network.options, option_mtu, 0, 0, 65535));
@@ -144,10 +148,7 @@ Traits Overlay::traits() const {
 
 void Overlay::check_options(const Network& network) const {
   if (!network.ipv4 && !network.ipv6) throw std::invalid_argument("IPv4 or IPv6 must be enabled");
-  if (is_encrypted(network.options))
-    throw std::invalid_argument(
-        "option encrypted: netd doesn't encrypt overlay networks in this version; put the hosts' "
-        "tunnel addresses on a WireGuard link instead");
+  overlay_is_encrypted(network.options);
   vnis_of(network.options);
   overlay_floods(network);
   if (bool_option(network.options, option_gateway_dns, false) && !network.ipv4)

@@ -59,6 +59,19 @@ constexpr std::uint32_t tunnel_overhead(ipam::Family underlay) {
   return 14 + 8 + 8 + (underlay == ipam::Family::v4 ? 20 : 40);
 }
 
+/// What encryption adds besides: WireGuard's data header and tag 32, UDP 8, and IP.
+constexpr std::uint32_t encryption_overhead(ipam::Family underlay) {
+  return 16 + 16 + 8 + (underlay == ipam::Family::v4 ? 20 : 40);
+}
+
+/// Whether what the network's containers say is encrypted between hosts. Docker takes the bare key
+/// as yes. Throws std::invalid_argument.
+bool overlay_is_encrypted(const Options& options);
+
+/// What is added to a packet of a network between hosts. Encrypted tunnels run over IPv4 inside
+/// the encryption, whatever the underlay is.
+std::uint32_t overlay_overhead(const Network& network, ipam::Family underlay);
+
 /// The MTU that the options ask for, or what fits into `underlay_mtu`. Throws std::invalid_argument
 /// when the wish doesn't fit, or the result is too small for the network's families.
 std::uint32_t overlay_mtu(const Network& network, std::uint32_t underlay_mtu,

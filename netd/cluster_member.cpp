@@ -66,6 +66,7 @@ void ClusterMember::start() {
     Store& store = controller_.state().store;
     host_ = own_id(store);
     const auto known = store.get(cluster_key);
+    encryption_ = Encryption(store, controller_.state().kernel, host_).published();
     membership_.emplace(*store_, keys_,
                         cluster::Membership::Options{.host = describe(vtep_),
                                                      .known_cluster = known ? known->value : "",
@@ -83,7 +84,9 @@ cluster::HostInfo ClusterMember::describe(const Vtep& vtep) const {
           .vtep = vtep.address,
           .mtu = vtep.mtu,
           .boot = sandbox::boot_id() + ":" + std::to_string(sandbox::netns_cookie()),
-          .version = NETD_VERSION};
+          .version = NETD_VERSION,
+          .encryption = encryption_,
+          .expects = expects_};
 }
 
 void ClusterMember::stop() {
@@ -156,6 +159,7 @@ void ClusterMember::run() {
       attempt([&] { verbs_.settle(); });
       attempt([&] { give_up_hosts(); });
     }
+    attempt([&] { look_after_keys(); });
     if (Clock::now() >= next_look) {
       next_look = Clock::now() + audit_period;
       look_around();
@@ -165,7 +169,11 @@ void ClusterMember::run() {
 
 void ClusterMember::join() {
   caught_up_ = false;
-  joined_as_ = membership_->join();
+  {
+    const std::lock_guard lock(place_mutex_);
+    joined_as_ = membership_->join();
+    has_key_ = encryption_ && !joined_as_.lost_inside;
+  }
   note_contact();
   log::info("this host is a live member of the cluster",
             {{"cluster", joined_as_.meta.cluster}, {"vtep", vtep_.address.to_string()}});
@@ -244,14 +252,19 @@ void ClusterMember::look_at_underlay() {
     overlays_->set_underlay_mtu(now.mtu);
     for (const NetworkRecord* record : controller_.state().records.networks())
       if (record->network.tunnel && overlays_->is_up(record->network.id) &&
-          record->network.tunnel->mtu + drivers::tunnel_overhead(now.address.family()) > now.mtu)
+          record->network.tunnel->mtu +
+                  drivers::overlay_overhead(record->network, now.address.family()) >
+              now.mtu)
         names.push_back(record->network.name);
     return names;
   });
   for (const std::string& name : too_large)
     log::error("large packets of this network are lost on this host: raise the link's MTU again",
                {{"network", name}, {"link", now.link}});
-  membership_->describe(describe(now));
+  {
+    const std::lock_guard lock(place_mutex_);
+    membership_->describe(describe(now));
+  }
   const std::lock_guard lock(mutex_);
   vtep_.mtu = now.mtu;  // last: what failed is done at the next look
 }

@@ -61,6 +61,13 @@ class ClusterMember {
   /// Gives up a host that is not live. Throws Error.
   void give_up(const std::string& host);
 
+  /// This host has a key for encrypted networks, and the others can know it. Throws Error
+  /// (unavailable: this host can't encrypt, with the remedy), StoreError.
+  void prepare_encryption();
+  /// Begins to change this host's key; the new one is used when all hosts know it. Throws Error,
+  /// StoreError.
+  void rotate_key();
+
   struct State {
     bool joined = false;                                // at least once since netd began
     bool live = false;                                  // … and it reaches the store
@@ -85,6 +92,9 @@ class ClusterMember {
   void heal();
   void heal_network(const std::string& network_id);
   void look_at_underlay();
+  // cluster_encryption.cpp
+  void look_after_keys();
+  void publish();
   void give_up_hosts();
   bool wait(std::chrono::milliseconds time);
   void note_contact();
@@ -103,6 +113,11 @@ class ClusterMember {
   std::optional<cluster::Membership> membership_;  // the same
   std::unique_ptr<cluster::Ledger> ledger_;
   std::unique_ptr<Overlays> overlays_;  // the control thread's
+
+  std::mutex place_mutex_;  // one at a time changes what the others are told of this host
+  std::optional<cluster::HostEncryption> encryption_;  // guarded by place_mutex_, as the next two
+  std::map<std::string, std::string> expects_;         // next keys of other hosts
+  bool has_key_ = false;  // … and its address inside is claimed, both are published
 
   mutable std::mutex mutex_;
   std::condition_variable ended_;

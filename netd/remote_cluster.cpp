@@ -91,6 +91,7 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
   std::vector<ipam::Prefix> reserved;
   ipam::Address vtep;
   const drivers::Driver* driver = nullptr;
+  if (drivers::overlay_is_encrypted(spec.options)) prepare_encryption();
   if (spec.scope == "local")
     throw std::invalid_argument("scope local: overlay networks are of all hosts; leave it out");
   spec.scope.clear();
@@ -152,6 +153,14 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
   }
 }
 
+void RemoteVerbs::prepare_encryption() {
+  try {
+    cluster().prepare_encryption();
+  } catch (const StoreError& error) {
+    throw cluster().explain(error);
+  }
+}
+
 void RemoteVerbs::remove_overlay(const NetworkRecord& record) {
   cluster::Ledger& ledger = cluster().ledger();
   try {
@@ -171,6 +180,7 @@ void RemoteVerbs::remove_overlay(const NetworkRecord& record) {
 void RemoteVerbs::claim_endpoint(Asked& asked) {
   EndpointRecord& record = asked.endpoint;
   cluster::Ledger& ledger = cluster().ledger();
+  if (drivers::overlay_is_encrypted(asked.network.network.options)) prepare_encryption();
   record.remote.claim = cluster::make_token();
   cluster::TakenAddresses taken;
   gate_.run([&] {

@@ -131,6 +131,7 @@ class RemoteVerbs {
   ClusterMember& cluster() const;
   CreatedNetwork create_overlay(const NetworkSpec& spec);
   void remove_overlay(const NetworkRecord& record);
+  void prepare_encryption();
   void claim_endpoint(Asked& asked);
   void bring_up(const drivers::Network& network);
   void bring_down_unused();

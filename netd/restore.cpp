@@ -218,7 +218,7 @@ void Restore::restore_firewall() {
     take(record->progress);
   for (const EndpointRecord* record : state_.records.endpoints())
     take(record->progress);
-  std::ranges::move(admitted_hosts(state_.store), std::back_inserter(elements));
+  std::ranges::move(cluster_elements(state_.store, state_.kernel), std::back_inserter(elements));
   state_.kernel.replace_firewall(elements);
 }
 

@@ -175,11 +175,7 @@ TEST(OverlayOptions, WhatIsWrongIsSaid) {
             "failed to parse io.netd.vni value: 16777216 (a VNI is 1 to 16777215)");
   for (const char* bad : {"0", "x", "-1", "5 6"})
     EXPECT_THAT(refusal(with("io.netd.vni", bad)), HasSubstr("a VNI is 1 to")) << bad;
-  for (const char* yes : {"", "true"})
-    EXPECT_THAT(refusal(with("encrypted", yes)),
-                HasSubstr("doesn't encrypt overlay networks in this version"))
-        << yes;
-  EXPECT_EQ(refusal(with("encrypted", "false")), "");
+  EXPECT_THAT(refusal(with("encrypted", "perhaps")), HasSubstr("encrypted"));
   EXPECT_THAT(refusal(with("io.netd.flood", "often")), HasSubstr("io.netd.flood"));
   EXPECT_THAT(refusal(with("com.docker.network.driver.mtu", "9")), HasSubstr("mtu"));
   Network network = shop();
@@ -190,6 +186,20 @@ TEST(OverlayOptions, WhatIsWrongIsSaid) {
   EXPECT_THROW(Overlay().network_plan(network), std::invalid_argument);
   EXPECT_THAT(Overlay().check_network(with("io.netd.vnis", "1")),
               ElementsAre(HasSubstr("io.netd.vni")));
+}
+
+TEST(OverlayOptions, EncryptedIsYesAlsoWithoutAValue) {
+  for (const char* yes : {"", "true", "1"}) {
+    EXPECT_EQ(refusal(with("encrypted", yes)), "") << yes;
+    EXPECT_TRUE(overlay_is_encrypted({{"encrypted", yes}})) << yes;
+  }
+  EXPECT_FALSE(overlay_is_encrypted({{"encrypted", "false"}}));
+  EXPECT_FALSE(overlay_is_encrypted({}));
+}
+
+TEST(OverlayMtu, LeavesRoomForEncryption) {
+  EXPECT_EQ(overlay_mtu(with("encrypted", ""), 1500, Family::v4), 1390u);
+  EXPECT_EQ(overlay_mtu(with("encrypted", ""), 1500, Family::v6), 1370u);
 }
 
 TEST(OverlayMtu, IsWhatFitsIntoThePacketsBetweenTheHosts) {
