@@ -23,7 +23,7 @@ constexpr std::uint32_t least_mtu6 = 1280;             // RFC 8200 5
 constexpr std::array network_options{option_metric,    option_no_default_route, option_routes,
                                      option_mtu,       option_enable_ipv4,      option_enable_ipv6,
                                      option_vni,       option_vxlan_ids,        option_flood,
-                                     option_encrypted, option_interface_prefix};
+                                     option_encrypted, option_interface_prefix, option_gateway_dns};
 
 constexpr std::array endpoint_options{option_endpoint_interface, option_endpoint_sysctls,
                                       option_advertise_count, option_advertise_interval,
@@ -88,6 +88,10 @@ std::string overlay_vxlan(std::uint32_t vni) {
   return fmt::format("nx{:06x}", vni);
 }
 
+std::string overlay_dns_link(std::uint32_t vni) {
+  return fmt::format("nd{:06x}", vni);
+}
+
 std::optional<std::uint32_t> vni_option(const Options& options) {
   const std::vector<std::uint32_t> vnis = vnis_of(options);
   return vnis.empty() ? std::nullopt : std::optional(vnis.front());
@@ -147,6 +151,9 @@ void Overlay::check_options(const Network& network) const {
   overlay_is_encrypted(network.options);
   vnis_of(network.options);
   overlay_floods(network);
+  if (bool_option(network.options, option_gateway_dns, false) && !network.ipv4)
+    throw std::invalid_argument(
+        fmt::format("{}: the network has no IPv4 address to listen at", option_gateway_dns));
   int_option(network.options, option_mtu, 0, least_mtu, 65535);
   check_interface_name("interface prefix", interface_prefix(network) + "00");
   check_route_options(network.options);
@@ -168,6 +175,17 @@ std::vector<std::string> Overlay::check_endpoint(const Network&, const Endpoint&
   int_option(endpoint.options, option_advertise_count, 3, 0, 3);
   int_option(endpoint.options, option_advertise_interval, 1000, 100, 2000);
   return warn_unknown(endpoint.options, endpoint_options, name());
+}
+
+bool Overlay::wants_gateway(const Network& network, Family family) const {
+  return family == Family::v4 && bool_option(network.options, option_gateway_dns, false);
+}
+
+std::optional<ipam::Address> Overlay::dns_address(const Network& network) const {
+  if (!bool_option(network.options, option_gateway_dns, false)) return std::nullopt;
+  for (const Pool& pool : network.pools)
+    if (pool.gateway && pool.gateway->is_v4()) return pool.gateway;
+  return std::nullopt;
 }
 
 std::string Overlay::link_name(const Network& network) const {
@@ -244,6 +262,7 @@ sandbox::Plan Overlay::network_plan(const Network& network) const {
                                         .suppress_neighbours = true,
                                         .no_flood = !overlay_floods(network)});
   plan.push_back(sandbox::SetLink{.netns = "", .index = tunnel.index, .up = true});
+  if (network.beside_engine) plan.push_back(sandbox::AdmitForwarding{network.link_name});
   return plan;
 }
 

@@ -19,13 +19,16 @@ class Overlay : public Driver {
   std::string link_name(const Network& network) const override;
   std::optional<ipam::Mac> default_mac(const Endpoint& endpoint) const override;
   /// Out of the cluster goes another network: a bridge that the controller adds to the sandbox.
-  bool wants_gateway(const Network&, ipam::Family) const override { return false; }
+  /// Only the network's own DNS server has an address that is no container's, on all hosts the
+  /// same.
+  bool wants_gateway(const Network& network, ipam::Family family) const override;
   std::optional<ipam::Address> gateway(const Network&, const Endpoint&,
                                        ipam::Family) const override {
     return std::nullopt;
   }
   /// To the network's other subnets as well, on the link.
   std::vector<StaticRoute> routes(const Network& network, const Endpoint& endpoint) const override;
+  std::optional<ipam::Address> dns_address(const Network& network) const override;
   std::string full(const Network& network, std::size_t endpoints) const override;
   sandbox::Plan network_plan(const Network& network) const override;
   sandbox::Plan endpoint_plan(const Network& network, const Endpoint& endpoint,
@@ -35,6 +38,9 @@ class Overlay : public Driver {
 /// Names of the links of the network with that VNI: "nb001000", "nx001000".
 std::string overlay_bridge(std::uint32_t vni);
 std::string overlay_vxlan(std::uint32_t vni);
+
+/// The link that leads to the network's DNS server: "nd001000".
+std::string overlay_dns_link(std::uint32_t vni);
 
 /// 02:42 and the address, as Docker's: an address that comes back brings its MAC address along, so
 /// that what other containers remember stays right.

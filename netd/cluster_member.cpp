@@ -5,6 +5,7 @@
 
 #include "drivers/overlay.h"
 #include "netd/controller_state.h"
+#include "netd/engine_driver.h"
 #include "netd/etcd/load.h"
 #include "netd/log.h"
 #include "sandbox/netns.h"
@@ -232,6 +233,7 @@ void ClusterMember::give_up(const std::string& host) {
 void ClusterMember::look_around() {
   attempt([&] { look_at_underlay(); });
   attempt([&] { gate_.run([&] { overlays_->audit(); }); });
+  attempt([&] { gate_.run([&] { controller_.engine().sweep(); }); });
   attempt([&] { heal(); });
 }
 
@@ -282,16 +284,26 @@ void ClusterMember::heal() {
 
 void ClusterMember::heal_network(const std::string& network_id) {
   std::map<std::string, std::string> in_books;  // endpoint -> token
+  std::map<std::string, std::string> texts;
   for (const Entry& entry : store_->list(keys_.endpoint(network_id, host_, "")))
-    if (const auto key = keys_.parse_endpoint(entry.key))
+    if (const auto key = keys_.parse_endpoint(entry.key)) {
       in_books[key->endpoint] = cluster::token_of(entry.value);
-  std::vector<cluster::Endpoint> missing;
+      texts[key->endpoint] = entry.value;
+    }
+  std::vector<cluster::Endpoint> missing, renamed;
   std::map<std::string, std::string> strays;
   gate_.run([&] {
     const Records& records = controller_.state().records;
     for (const auto& [id, token] : in_books) {
       const EndpointRecord* record = records.endpoint(id);
-      if (!record || record->remote.claim != token) strays[id] = token;
+      const BoundClaim* claim = controller_.state().bound.claim(id);
+      if (record && record->remote.claim == token) {
+        // An engine told its names when the store was away.
+        const cluster::Endpoint endpoint = in_cluster(*record, host_);
+        if (record->engine && texts[id] != cluster::to_text(endpoint)) renamed.push_back(endpoint);
+      } else if (!claim || claim->token != token) {
+        strays[id] = token;
+      }
     }
     for (const EndpointRecord* record : records.endpoints_of_network(network_id))
       if (record->progress.state == netd::State::joined && !record->remote.claim.empty() &&
@@ -303,6 +315,8 @@ void ClusterMember::heal_network(const std::string& network_id) {
               {{"endpoint", log::short_id(id)}});
     ledger_->remove_endpoint(network_id, id, token);
   }
+  for (const cluster::Endpoint& endpoint : renamed)
+    ledger_->rename_endpoint(endpoint);
   for (const cluster::Endpoint& endpoint : missing) {
     try {
       ledger_->add_again(endpoint);

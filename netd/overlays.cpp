@@ -58,6 +58,7 @@ void Overlays::resume() {
     bring_down_encryption_if_unused();
   for (const std::string& id : used) {
     move_tunnel(id);
+    serve_names(*state_.records.network(id));
     follow(*state_.records.network(id), [] {});
   }
 }
@@ -190,6 +191,7 @@ void Overlays::forget(const std::string& network_id) {
   }
   try {
     followed_.erase(network_id);
+    stop_serving(*record);
     state_.remove_network(*record);
   } catch (const std::exception& error) {
     log::warn("a network that is gone from the cluster is not wholly gone from here",
@@ -227,6 +229,7 @@ void Overlays::bring_up(const std::string& network_id, std::function<void()> rea
     if (repair_links(network_id) > 0 && up != followed_.end() && up->second.programmed)
       note(up->second.table->audit(), up->second);
   }
+  serve_names(record);
   follow(record, std::move(ready));
 }
 
@@ -240,6 +243,7 @@ void Overlays::bring_down_if_unused(const std::string& network_id) {
       state_.names.withdraw(network_id, id);
     followed_.erase(followed);
   }
+  stop_serving(*found);
   if (networks_told_ && !networks_.contains(network_id)) return forget(network_id);
   if (found->progress.plan.empty()) return;
   NetworkRecord record = *found;
@@ -306,6 +310,7 @@ std::size_t Overlays::repair_links(const std::string& network_id) {
     sandbox::transition(state_.kernel, {}, broken);
   }
   if (!loose_.contains(network_id)) return 0;
+  serve_names(record);
   const auto failures =
       attach_ports(state_.kernel, state_.records.endpoints_of_network(network_id));
   if (failures.empty()) loose_.erase(network_id);

@@ -137,6 +137,11 @@ class Overlays {
   void note_host(const std::string& key, const std::optional<std::string>& value);
   void hosts_changed(const std::set<std::string>& moved);
   void admit_hosts();
+  // the network's own DNS server (overlay_dns.cpp)
+  void serve_names(const NetworkRecord& record);
+  void make_name_service(const NetworkRecord& record, const std::string& netns,
+                         const ipam::Address& address);
+  void stop_serving(const NetworkRecord& record);
   // endpoints
   void follow(const NetworkRecord& record, std::function<void()> ready);
   bool take_endpoints(const std::string& network_id, const Snapshot& snapshot, bool confirmed);

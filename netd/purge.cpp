@@ -55,6 +55,7 @@ std::vector<std::string> Controller::purge() {
   for (const NetworkRecord* record : state.records.networks())
     failures.attempt([&] { state.remove_network(*record); });
   failures.attempt([&] { state.claims.clear(); });
+  failures.attempt([&] { state.bound.clear(); });
   failures.attempt([&] {
     if (state.overlays)
       state.overlays->encryption().bring_down();

@@ -327,6 +327,7 @@ std::vector<std::string> Restore::run() {
   restore_networks();
   restore_names_and_addresses();
   state_.claims.load(same_host);
+  state_.bound.load(same_host, [&](const std::string& id) { return state_.records.endpoint(id); });
   EngineDriver engine(state_);
   engine.restore(problems_);
   for (const SandboxRecord* record : state_.records.sandboxes()) {

@@ -94,6 +94,27 @@ TEST(OverlayPlan, FloodingLeavesTheFloodFlagsOn) {
   EXPECT_EQ(port(with("io.netd.flood", "off")), port(shop()));
 }
 
+TEST(OverlayPlan, BesideAnEngineItsFirewallLetsTheBridgeThrough) {
+  Network network = shop();
+  network.beside_engine = true;
+  EXPECT_EQ(sandbox::to_text(Overlay().network_plan(network)),
+            sandbox::to_text(Overlay().network_plan(shop())) + "admit forwarding nb001000\n");
+}
+
+TEST(OverlayDns, HasTheGatewayAddressWhereItIsWanted) {
+  EXPECT_FALSE(Overlay().wants_gateway(shop(), Family::v4));
+  EXPECT_FALSE(Overlay().dns_address(shop()));
+  Network network = with("io.netd.gateway_dns", "true");
+  EXPECT_TRUE(Overlay().wants_gateway(network, Family::v4));
+  EXPECT_FALSE(Overlay().wants_gateway(network, Family::v6));
+  network.pools[0].gateway = ipam::Address::parse("10.1.0.1");
+  EXPECT_EQ(Overlay().dns_address(network), ipam::Address::parse("10.1.0.1"));
+  EXPECT_FALSE(Overlay().gateway(network, web(), Family::v4)) << "no way out goes there";
+  network.ipv4 = false;
+  network.ipv6 = true;
+  EXPECT_THAT(refusal(network), HasSubstr("io.netd.gateway_dns: the network has no IPv4 address"));
+}
+
 TEST(OverlayPlan, AnEndpointIsAVethOnALockedPort) {
   EXPECT_EQ(sandbox::to_text(Overlay().endpoint_plan(shop(), web(), sandbox_web)),
             "veth nvaa index 268435458 mac 02:00:00:00:00:03 mtu 1450 peer eth0 index 268435459 "
