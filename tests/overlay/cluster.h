@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@
 namespace overlay {
 
 class Cluster : public tests::NamespaceTest {
+  friend class Pings;
+
  protected:
   /// Two hosts and one etcd, all up.
   void SetUp() override;
@@ -87,6 +90,8 @@ class Pings {
   int lost();
 
  private:
+  std::set<int> answered() const;
+
   e2e::Process process_;
   std::string log_;
 };
