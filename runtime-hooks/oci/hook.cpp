@@ -164,7 +164,7 @@ void Hook::detach(const Container& container) {
     if (answer.status == no_content || answer.status == not_found) return;
     if (answer.status != conflict) throw Refusal(answer.status, answer.message());
     for (const json& sandbox : daemon_.get("/sandboxes"))
-      if (sandbox.at("SharedWith") == id) {
+      if (sandbox.at("SharedWith").get<std::string>() == id) {
         notes_ << "netd-hook: other containers live in its namespace: netd removes it when the "
                   "last of their processes has ended\n";
         return;
