@@ -17,7 +17,8 @@
 
 namespace sandbox {
 class Kernel;
-}
+class OwnerWatch;
+}  // namespace sandbox
 namespace drivers {
 class Registry;
 }
@@ -92,6 +93,16 @@ class Controller {
 
   /// Who leases addresses for endpoints; before start(). It has to outlive this.
   void use_leases(dhcp::Client& leases);
+  /// Who tells that what a sandbox's namespace was taken from is gone; before start(). It has to
+  /// outlive this.
+  void use_owner_watch(sandbox::OwnerWatch& owners);
+  /// What that watch tells: the sandboxes that nobody needs any more, those that live in another's
+  /// namespace before that one. A sandbox stays as long as a process is in its namespace, which is
+  /// watched then.
+  std::vector<std::string> ended_sandboxes();
+  /// That one is told once more in a moment.
+  void remind_of_end(const std::string& sandbox_id);
+
   /// What became of an endpoint's lease.
   void lease_changed(const std::string& endpoint_id, const dhcp::Change& change);
 

@@ -6,6 +6,7 @@
 
 #include "dns/listeners.h"
 #include "netd/controller_state.h"
+#include "sandbox/owner_watch.h"
 
 namespace netd {
 namespace {
@@ -149,6 +150,7 @@ std::vector<Controller::State::Attachment> Controller::State::attachments_of(
 
 const SandboxRecord& Controller::State::begin_sandbox(const SandboxSpec& spec,
                                                       const std::vector<Attachment>& attachments) {
+  make_room_for(spec);
   check_identity(*this, spec);
   check_sharing(spec);
   check_hostname("hostname", spec.hostname);
@@ -162,6 +164,7 @@ const SandboxRecord& Controller::State::begin_sandbox(const SandboxSpec& spec,
   SandboxRecord record{.spec = spec, .created_nano = now_nano()};
   record.sandbox.id = spec.id.empty() ? make_id() : spec.id;
   record.sandbox.netns = pin_path(record.sandbox.id);
+  record.process = adopted_process(spec);  // before its namespace is opened: see below
   record.netns_source = source_of(*this, spec, on_host);
   check_namespace(*this, spec, record.netns_source);
   if (!spec.shared_with.empty()) record.spec.shared_with = sandbox(spec.shared_with).sandbox.id;
@@ -177,7 +180,14 @@ const SandboxRecord& Controller::State::begin_sandbox(const SandboxSpec& spec,
   Work work(store, kernel, records);
   work.make(record, attachments.empty());
   work.commit(Durability::process);
-  return *records.sandbox(record.sandbox.id);
+  const SandboxRecord& made = *records.sandbox(record.sandbox.id);
+  if (record.process && !sandbox::is_alive(*record.process)) {
+    // Its number may be another's by now, whose namespace this would be.
+    take_down(SandboxRecord(made));
+    throw Error(ErrorKind::conflict, fmt::format("process {} has ended", record.process->pid));
+  }
+  watch_owner(made);
+  return made;
 }
 
 SandboxView Controller::create_sandbox(const SandboxSpec& spec) {
@@ -204,6 +214,7 @@ SandboxView Controller::create_sandbox(const SandboxSpec& spec) {
 void Controller::State::let_go(const SandboxRecord& sandbox) {
   dns.close(sandbox.sandbox.id);
   ports.release(sandbox.sandbox.id);
+  if (owners) owners->forget(sandbox.sandbox.id);
   remove_files(sandbox);
 }
 

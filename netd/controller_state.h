@@ -75,8 +75,9 @@ struct Controller::State {
   std::int64_t next_order = 1;
   /// Sandboxes that a verb is at work on while it asks plugins: id -> "is being connected".
   std::map<std::string, std::string> busy;
-  dhcp::Client* leases = nullptr;  // null: none can be had (tests)
-  Overlays* overlays = nullptr;    // null: this host is in no cluster, or has not joined it yet
+  dhcp::Client* leases = nullptr;         // null: none can be had (tests)
+  sandbox::OwnerWatch* owners = nullptr;  // null: nobody is watched (tests)
+  Overlays* overlays = nullptr;  // null: this host is in no cluster, or has not joined it yet
   bool purged = false;  // nothing is there: the firewall and the built-in networks come first
 
   // --- identities (controller.cpp)
@@ -241,6 +242,19 @@ struct Controller::State {
   /// Throws Error(conflict) when another sandbox lives in its namespace.
   void check_removable(const SandboxRecord& sandbox) const;
   void publish_removal(const SandboxRecord& sandbox, const std::vector<EndpointRecord>& endpoints);
+
+  // --- whose namespaces they are (sandbox_owners.cpp)
+  /// The process that is named, or whose path is.
+  static std::optional<sandbox::ProcessIdentity> adopted_process(const SandboxSpec& spec);
+  /// Whether its namespace was somebody else's before it was the sandbox's.
+  static bool is_of_others(const SandboxRecord& sandbox);
+  /// Its process runs, its path leads to it.
+  bool has_owner(const SandboxRecord& sandbox) const;
+  /// From now on netd is told when that ends.
+  void watch_owner(const SandboxRecord& sandbox);
+  /// Removes a sandbox with the name or id of a new one if what it was for has ended: a container
+  /// that starts again must not be refused for the sake of the one that it replaces.
+  void make_room_for(const SandboxSpec& spec);
 
   // --- removing (controller_sandboxes.cpp, controller_networks.cpp); return failures
   void remove_sandbox(const SandboxRecord& sandbox);

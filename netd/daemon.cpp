@@ -28,6 +28,7 @@
 #include "netd/api/server.h"
 #include "netd/cluster_member.h"
 #include "netd/controller.h"
+#include "netd/ended_sandboxes.h"
 #include "netd/events.h"
 #include "netd/instance_lock.h"
 #include "netd/log.h"
@@ -40,6 +41,7 @@
 #include "netd/workers.h"
 #include "sandbox/linux_kernel.h"
 #include "sandbox/netns.h"
+#include "sandbox/owner_watch.h"
 
 namespace netd {
 namespace {
@@ -149,6 +151,7 @@ class Daemon {
   void on_signal();
   void wait_for_links();
   void on_links();
+  void wait_for_owners();
   void stop(int signal);
 
   const Config& config_;
@@ -162,6 +165,7 @@ class Daemon {
   dns::Server dns_;
   Events events_;
   std::shared_ptr<void> event_log_;
+  sandbox::OwnerWatch owners_;
   Controller controller_;
   dhcp::Client leases_;
   plugin::Plugins plugins_;
@@ -175,6 +179,8 @@ class Daemon {
   asio::posix::stream_descriptor signal_stream_{io_};
   sandbox::LinkWatch links_;
   asio::posix::stream_descriptor link_stream_{io_};
+  EndedSandboxes ended_{controller_, verbs_};
+  asio::posix::stream_descriptor owner_stream_{io_};
 };
 
 Daemon::Daemon(const Config& config)
@@ -264,6 +270,7 @@ void Daemon::start_controller() {
   const std::string identity = sandbox::boot_id() + ":" + std::to_string(sandbox::netns_cookie());
   std::packaged_task<std::vector<std::string>()> start([&] {
     controller_.use_leases(leases_);
+    controller_.use_owner_watch(owners_);
     auto problems = controller_.start(identity);
     ask_for_missing_names();
     return problems;
@@ -350,12 +357,27 @@ void Daemon::on_links() {
   wait_for_links();
 }
 
+/// The watch is the control thread's: it is waited for again when that has looked.
+void Daemon::wait_for_owners() {
+  owner_stream_.async_wait(asio::posix::stream_descriptor::wait_read,
+                           [this](boost::system::error_code error) {
+                             if (error) return;
+                             asio::post(control_, [this] {
+                               ended_.remove();
+                               asio::post(io_, [this] {
+                                 if (owner_stream_.is_open()) wait_for_owners();
+                               });
+                             });
+                           });
+}
+
 /// The io_context runs out of work when the requests under way are answered.
 void Daemon::stop(int signal) {
   log::info("stopping, containers' networks stay up", {{"signal", strsignal(signal)}});
   notify_service_manager("STOPPING=1");
   server_.stop();
   link_stream_.close();
+  owner_stream_.close();
 }
 
 void Daemon::log_events() {
@@ -380,6 +402,8 @@ void Daemon::run() {
   wait_for_signal();
   link_stream_.assign(dup(links_.fd()));
   wait_for_links();
+  owner_stream_.assign(dup(owners_.fd()));
+  wait_for_owners();
   log::info("netd is up",
             {{"version", NETD_VERSION}, {"state", config_.state_dir}, {"run", config_.run_dir}});
   notify_service_manager("READY=1");

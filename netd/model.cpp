@@ -84,7 +84,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EndpointRecord, endpoint, networ
                                                 engine, spec, dns_names, order, remote, lease,
                                                 progress)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SandboxRecord, sandbox, spec, created_nano,
-                                                netns_source, owns_stack, dns_port, ports, progress)
+                                                netns_source, process, owns_stack, dns_port, ports,
+                                                progress)
 
 std::string engine_name(const EndpointRecord& record) {
   if (record.engine && !record.engine->container_name.empty()) return record.engine->container_name;

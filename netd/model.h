@@ -185,7 +185,10 @@ struct SandboxRecord {
   drivers::Sandbox sandbox;
   SandboxSpec spec;  // as asked; `networks` is empty here: the endpoints say it
   std::int64_t created_nano = 0;
-  std::string netns_source;          // what was adopted; empty = a namespace of netd's own making
+  std::string netns_source;  // what was adopted; empty = a namespace of netd's own making
+  /// Whose process's it is: that was named, or that lives in it since that one ended. Absent = of
+  /// no process: a path's, or netd's.
+  std::optional<sandbox::ProcessIdentity> process;
   bool owns_stack = true;            // false: the host's, or another sandbox's
   std::uint16_t dns_port = 0;        // of the listener at 127.0.0.11; 0 = no embedded DNS
   std::vector<drivers::Port> ports;  // published now, through the gateway endpoint of their family

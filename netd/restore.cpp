@@ -317,6 +317,7 @@ void Restore::restore_sandbox(const SandboxRecord& stored) {
   SandboxRecord record = stored;
   restore_holds(record);
   restore_attachments(std::move(record));
+  state_.watch_owner(*state_.records.sandbox(stored.sandbox.id));
 }
 
 std::vector<std::string> Restore::run() {

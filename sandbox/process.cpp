@@ -2,9 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <system_error>
+
+#include "sandbox/netns.h"
 
 namespace sandbox {
 namespace {
@@ -39,6 +44,20 @@ std::optional<ProcessIdentity> identify_process(int pid) {
   const auto stat = read_stat(pid);
   if (!stat) return std::nullopt;
   return ProcessIdentity{pid, stat->started};
+}
+
+std::optional<ProcessIdentity> find_process_in(const std::string& path) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string name = entry.path().filename();
+    int pid = 0;
+    const auto [end, problem] = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (problem != std::errc{} || end != name.data() + name.size()) continue;
+    const auto process = identify_process(pid);
+    if (process && is_same_netns(entry.path().string() + "/ns/net", path) && is_alive(*process))
+      return process;
+  }
+  return std::nullopt;
 }
 
 bool is_alive(const ProcessIdentity& process) {

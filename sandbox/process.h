@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace sandbox {
 
@@ -16,6 +17,10 @@ struct ProcessIdentity {
 /// Nothing when there is no such process, or none that is visible from here (another PID
 /// namespace: SO_PEERCRED says 0).
 std::optional<ProcessIdentity> identify_process(int pid);
+
+/// A process, not a zombie, in the network namespace at `path`; nothing when there is none to be
+/// seen in /proc. Looks at all processes.
+std::optional<ProcessIdentity> find_process_in(const std::string& path);
 
 /// Whether that very process still runs. A zombie has ended.
 bool is_alive(const ProcessIdentity& process);

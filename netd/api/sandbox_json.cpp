@@ -55,6 +55,10 @@ std::string hostname_of(const SandboxRecord& record) {
   return record.spec.hostname.empty() ? record.sandbox.id.substr(0, 12) : record.spec.hostname;
 }
 
+int pid_of(const SandboxRecord& record) {
+  return record.process ? record.process->pid : record.spec.pid.value_or(0);
+}
+
 json state_json(const SandboxRecord& record) {
   const bool running = record.progress.state == State::joined;
   return {{"Status", state_text(record.progress.state)},
@@ -63,7 +67,7 @@ json state_json(const SandboxRecord& record) {
           {"Restarting", false},
           {"OOMKilled", false},
           {"Dead", false},
-          {"Pid", record.spec.pid.value_or(0)},
+          {"Pid", pid_of(record)},
           {"ExitCode", 0},
           {"Error", ""},
           {"StartedAt", rfc3339(record.created_nano)},
@@ -170,6 +174,7 @@ json sandbox_json(const SandboxPicture& picture) {
           {"Hostname", hostname_of(record)},
           {"Domainname", record.spec.domainname},
           {"NetnsPath", record.sandbox.netns},
+          {"Pid", pid_of(record)},
           {"SharedWith", record.spec.shared_with},
           {"ResolvConfPath", picture.resolv_conf_path},
           {"HostsPath", picture.hosts_path},

@@ -34,7 +34,7 @@ struct SandboxPicture {
 std::string_view state_text(State state);
 
 /// What POST /sandboxes answers, and an element of GET /sandboxes:
-///   {"Id","Name","State","Created","Hostname","Domainname","NetnsPath","SharedWith",
+///   {"Id","Name","State","Created","Hostname","Domainname","NetnsPath","Pid","SharedWith",
 ///    "ResolvConfPath","HostsPath","HostnamePath","Networks":{<name>: EndpointSettings +
 ///    "Interface"}, "Ports":{"80/tcp":[…]},"Dns","DnsSearch","DnsOptions","ExtraHosts","Labels"}
 nlohmann::json sandbox_json(const SandboxPicture& picture);

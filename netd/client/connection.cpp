@@ -4,8 +4,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -83,7 +81,7 @@ int connect_tcp(const Address& address, const std::string& host, Clock::time_poi
 
 Connection::Connection(const Address& address, const std::string& host,
                        const std::shared_ptr<ssl_ctx_st>& tls, Clock::time_point until)
-    : host_(host), tls_(nullptr, SSL_free) {
+    : host_(host) {
   socket_ = address.is_unix() ? connect_unix(address, until) : connect_tcp(address, host, until);
   if (socket_ < 0) throw NoDaemon(host, std::system_category().message(errno));
   try {
@@ -95,97 +93,53 @@ Connection::Connection(const Address& address, const std::string& host,
 }
 
 Connection::~Connection() {
-  if (tls_) SSL_shutdown(tls_.get());  // says that we end; nobody waits for the answer
-  ERR_clear_error();
+  tls_.reset();
   close(socket_);
 }
 
 void Connection::shake_hands(const Address& address, ssl_ctx_st* tls, Clock::time_point until) {
-  tls_ = begin_tls(tls, socket_, address);
-  for (;;) {
-    const int result = SSL_connect(tls_.get());
-    if (result == 1) return;
-    const int error = SSL_get_error(tls_.get(), result);
-    if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
-      throw handshake_failure(tls_.get(), host_);
-    if (!wait_for(socket_, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, &until))
+  tls_ = begin_tls(tls, socket_, address, host_);
+  while (const short wanted = tls_->shake_hands())
+    if (!wait_for(socket_, wanted, &until))
       throw NoTls(host_, TlsProblem::no_handshake, "the TLS handshake took too long");
-  }
+}
+
+Moved Connection::send_some(std::string_view text) const {
+  if (tls_) return tls_->send(text);
+  const ssize_t sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
+  if (sent >= 0) return {static_cast<std::size_t>(sent), 0};
+  if (errno == EPIPE || errno == ECONNRESET) return {};
+  if (errno != EAGAIN && errno != EINTR)
+    throw std::system_error(errno, std::system_category(), "send the request to " + host_);
+  return {0, POLLOUT};
 }
 
 void Connection::send(std::string_view text, Clock::time_point until) {
   while (!text.empty()) {
-    ERR_clear_error();
-    short wanted = POLLOUT;
-    ssize_t sent = 0;
-    if (tls_) {
-      sent = SSL_write(tls_.get(), text.data(),
-                       static_cast<int>(std::min<std::size_t>(text.size(), 1 << 20)));
-      const int error =
-          sent > 0 ? SSL_ERROR_NONE : SSL_get_error(tls_.get(), static_cast<int>(sent));
-      if (error == SSL_ERROR_WANT_READ) wanted = POLLIN;
-      // The daemon has ended: what it said before is to be read.
-      if (error == SSL_ERROR_SYSCALL || error == SSL_ERROR_SSL || error == SSL_ERROR_ZERO_RETURN)
-        return;
-    } else {
-      sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
-      // A daemon that answers before it has read the body (413) stops reading: its answer counts.
-      if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return;
-      if (sent < 0 && errno != EAGAIN && errno != EINTR)
-        throw std::system_error(errno, std::system_category(), "send the request to " + host_);
-    }
-    if (sent > 0)
-      text.remove_prefix(static_cast<std::size_t>(sent));
-    else if (!wait_for(socket_, wanted, &until))
+    const Moved moved = send_some(text);
+    text.remove_prefix(moved.bytes);
+    // A daemon that answers before it has read the body (413) stops reading: its answer counts.
+    if (moved.bytes == 0 && moved.wait_for == 0) return;
+    if (moved.bytes == 0 && !wait_for(socket_, moved.wait_for, &until))
       throw std::runtime_error(fmt::format("{} took no request within its deadline", host_));
   }
 }
 
-void Connection::fail_to_receive() const {
-  const auto refusal = answered_ ? std::nullopt : find_refusal(tls_.get(), host_);
-  const std::string reason = tls_text();
-  if (refusal) throw *refusal;
-  throw std::runtime_error(fmt::format("read the answer of {}: {}", host_, reason));
-}
-
-/// Sets `wait_for` and returns 0 when there is nothing yet.
-std::size_t Connection::receive_some(char* buffer, std::size_t size, short& wait_for) {
-  if (!tls_) {
-    const ssize_t received = recv(socket_, buffer, size, 0);
-    if (received >= 0) return static_cast<std::size_t>(received);
-    if (errno == ECONNRESET) return 0;
-    if (errno != EAGAIN && errno != EINTR)
-      throw std::system_error(errno, std::system_category(), "read the answer of " + host_);
-    wait_for = POLLIN;
-    return 0;
-  }
-  ERR_clear_error();
-  const int received = SSL_read(tls_.get(), buffer, static_cast<int>(size));
-  if (received > 0) return static_cast<std::size_t>(received);
-  switch (SSL_get_error(tls_.get(), received)) {
-    case SSL_ERROR_ZERO_RETURN:
-      return 0;
-    case SSL_ERROR_WANT_READ:
-      wait_for = POLLIN;
-      return 0;
-    case SSL_ERROR_WANT_WRITE:
-      wait_for = POLLOUT;
-      return 0;
-    case SSL_ERROR_SYSCALL:
-      if (errno == ECONNRESET) return 0;
-      [[fallthrough]];
-    default:
-      fail_to_receive();
-  }
+Moved Connection::receive_some(char* buffer, std::size_t size) const {
+  if (tls_) return tls_->receive(buffer, size);
+  const ssize_t received = recv(socket_, buffer, size, 0);
+  if (received >= 0) return {static_cast<std::size_t>(received), 0};
+  if (errno == ECONNRESET) return {};
+  if (errno != EAGAIN && errno != EINTR)
+    throw std::system_error(errno, std::system_category(), "read the answer of " + host_);
+  return {0, POLLIN};
 }
 
 std::size_t Connection::receive(char* buffer, std::size_t size, const Clock::time_point* until) {
   for (;;) {
-    short events = 0;
-    const std::size_t received = receive_some(buffer, size, events);
-    if (received > 0) answered_ = true;
-    if (received > 0 || events == 0) return received;
-    if (!wait_for(socket_, events, until))
+    const Moved moved = receive_some(buffer, size);
+    if (moved.bytes > 0 || moved.wait_for == 0) return moved.bytes;
+    if (!wait_for(socket_, moved.wait_for, until))
       throw std::runtime_error(host_ + " did not answer within its deadline");
   }
 }
@@ -193,14 +147,7 @@ std::size_t Connection::receive(char* buffer, std::size_t size, const Clock::tim
 bool Connection::is_quiet() const {
   pollfd waiting{socket_, POLLIN, 0};
   if (poll(&waiting, 1, 0) == 0) return true;
-  if (!tls_) return false;
-  // TLS 1.3 sends session tickets after the handshake: readable, and yet nothing was said.
-  char byte = 0;
-  ERR_clear_error();
-  const int peeked = SSL_peek(tls_.get(), &byte, 1);
-  const bool nothing = peeked <= 0 && SSL_get_error(tls_.get(), peeked) == SSL_ERROR_WANT_READ;
-  ERR_clear_error();
-  return nothing;
+  return tls_ && tls_->is_quiet();
 }
 
 }  // namespace netd::client

@@ -36,13 +36,12 @@ class Connection {
 
  private:
   void shake_hands(const Address& address, ssl_ctx_st* tls, Clock::time_point until);
-  std::size_t receive_some(char* buffer, std::size_t size, short& wait_for);
-  [[noreturn]] void fail_to_receive() const;
+  Moved send_some(std::string_view text) const;
+  Moved receive_some(char* buffer, std::size_t size) const;
 
   std::string host_;
   int socket_ = -1;
-  TlsSession tls_;
-  bool answered_ = false;
+  std::unique_ptr<TlsSession> tls_;  // null = plain
 };
 
 }  // namespace netd::client

@@ -4,10 +4,15 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <optional>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace netd::client {
 namespace {
@@ -130,13 +135,110 @@ bool is_about_our_certificate(const ssl_st* session, unsigned long code) {
   }
 }
 
-}  // namespace
-
+/// The first error of OpenSSL's queue, which is the cause; empties it.
 std::string tls_text() {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();
   return code == 0 ? "the connection ended" : text_of(code);
 }
+
+/// Set when the error in OpenSSL's queue is that the other side does not accept our certificate.
+std::optional<NoTls> find_refusal(const ssl_st* session, const std::string& host) {
+  const unsigned long code = ERR_peek_error();
+  if (!is_about_our_certificate(session, code)) return std::nullopt;
+  if (!SSL_get_certificate(session))
+    return NoTls(host, TlsProblem::wanted, "it wants a certificate of ours: " + text_of(code));
+  return NoTls(host, TlsProblem::refused, "it does not accept our certificate: " + text_of(code));
+}
+
+/// Why SSL_connect(3) failed.
+NoTls handshake_failure(const ssl_st* session, const std::string& host) {
+  const auto refusal = find_refusal(session, host);
+  const std::string reason = tls_text();
+  if (refusal) return *refusal;
+  const long verified = SSL_get_verify_result(session);
+  if (verified == X509_V_OK || SSL_get_verify_mode(session) == SSL_VERIFY_NONE)
+    return {host, TlsProblem::no_handshake, reason};
+  return {host, problem_of(verified),
+          fmt::format("its certificate is not valid: {}", X509_verify_cert_error_string(verified))};
+}
+
+class OpenSslSession : public TlsSession {
+ public:
+  OpenSslSession(ssl_ctx_st* tls, int socket, const Address& address, std::string host)
+      : host_(std::move(host)), session_(SSL_new(tls), SSL_free) {
+    BIO* bio = session_ ? BIO_new(quiet_socket()) : nullptr;
+    if (!bio) throw std::runtime_error("start TLS: " + tls_text());
+    BIO_set_fd(bio, socket, BIO_NOCLOSE);
+    SSL_set_bio(session_.get(), bio, bio);
+    if (!address.is_unix()) expect_name(session_.get(), address.name);
+  }
+  ~OpenSslSession() override {
+    SSL_shutdown(session_.get());  // says that we end; nobody waits for the answer
+    ERR_clear_error();
+  }
+
+  short shake_hands() override {
+    ERR_clear_error();
+    const int result = SSL_connect(session_.get());
+    if (result == 1) return 0;
+    if (const short wanted = wanted_after(result)) return wanted;
+    throw handshake_failure(session_.get(), host_);
+  }
+
+  Moved send(std::string_view text) override {
+    ERR_clear_error();
+    const int sent = SSL_write(session_.get(), text.data(),
+                               static_cast<int>(std::min<std::size_t>(text.size(), 1 << 20)));
+    if (sent > 0) return {static_cast<std::size_t>(sent), 0};
+    return {0, wanted_after(sent)};
+  }
+
+  Moved receive(char* buffer, std::size_t size) override {
+    ERR_clear_error();
+    const int received = SSL_read(session_.get(), buffer, static_cast<int>(size));
+    if (received > 0) {
+      answered_ = true;
+      return {static_cast<std::size_t>(received), 0};
+    }
+    if (const short wanted = wanted_after(received)) return {0, wanted};
+    const int error = SSL_get_error(session_.get(), received);
+    if (error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_SYSCALL && errno == ECONNRESET))
+      return {};
+    const auto refusal = answered_ ? std::nullopt : find_refusal(session_.get(), host_);
+    const std::string reason = tls_text();
+    if (refusal) throw *refusal;
+    throw std::runtime_error(fmt::format("read the answer of {}: {}", host_, reason));
+  }
+
+  bool is_quiet() override {
+    char byte = 0;
+    ERR_clear_error();
+    const int peeked = SSL_peek(session_.get(), &byte, 1);
+    const bool nothing =
+        peeked <= 0 && SSL_get_error(session_.get(), peeked) == SSL_ERROR_WANT_READ;
+    ERR_clear_error();
+    return nothing;
+  }
+
+ private:
+  short wanted_after(int result) const {
+    switch (SSL_get_error(session_.get(), result)) {
+      case SSL_ERROR_WANT_READ:
+        return POLLIN;
+      case SSL_ERROR_WANT_WRITE:
+        return POLLOUT;
+      default:
+        return 0;
+    }
+  }
+
+  std::string host_;
+  std::unique_ptr<ssl_st, void (*)(ssl_st*)> session_;
+  bool answered_ = false;
+};
+
+}  // namespace
 
 std::shared_ptr<ssl_ctx_st> read_tls(const TlsOptions& options) {
   ERR_clear_error();
@@ -158,34 +260,10 @@ std::shared_ptr<ssl_ctx_st> read_tls(const TlsOptions& options) {
   return tls;
 }
 
-TlsSession begin_tls(ssl_ctx_st* tls, int socket, const Address& address) {
+std::unique_ptr<TlsSession> begin_tls(ssl_ctx_st* tls, int socket, const Address& address,
+                                      const std::string& host) {
   ERR_clear_error();
-  TlsSession session(SSL_new(tls), SSL_free);
-  BIO* bio = session ? BIO_new(quiet_socket()) : nullptr;
-  if (!bio) throw std::runtime_error("start TLS: " + tls_text());
-  BIO_set_fd(bio, socket, BIO_NOCLOSE);
-  SSL_set_bio(session.get(), bio, bio);
-  if (!address.is_unix()) expect_name(session.get(), address.name);
-  return session;
-}
-
-std::optional<NoTls> find_refusal(const ssl_st* session, const std::string& host) {
-  const unsigned long code = ERR_peek_error();
-  if (!is_about_our_certificate(session, code)) return std::nullopt;
-  if (!SSL_get_certificate(session))
-    return NoTls(host, TlsProblem::wanted, "it wants a certificate of ours: " + text_of(code));
-  return NoTls(host, TlsProblem::refused, "it does not accept our certificate: " + text_of(code));
-}
-
-NoTls handshake_failure(const ssl_st* session, const std::string& host) {
-  const auto refusal = find_refusal(session, host);
-  const std::string reason = tls_text();
-  if (refusal) return *refusal;
-  const long verified = SSL_get_verify_result(session);
-  if (verified == X509_V_OK || SSL_get_verify_mode(session) == SSL_VERIFY_NONE)
-    return {host, TlsProblem::no_handshake, reason};
-  return {host, problem_of(verified),
-          fmt::format("its certificate is not valid: {}", X509_verify_cert_error_string(verified))};
+  return std::make_unique<OpenSslSession>(tls, socket, address, host);
 }
 
 }  // namespace netd::client

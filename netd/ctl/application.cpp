@@ -172,6 +172,7 @@ std::unique_ptr<CLI::App> make_application(Context& context) {
   add_sandbox_commands(*application, context);
   add_observing_commands(*application, context);
   add_cluster_commands(*application, context);
+  add_oci_commands(*application, context);
   add_system_commands(*application, context);
   add_completion_command(*application, context);
   // Last: commands would inherit it.

@@ -8,25 +8,22 @@
 #include <utility>
 #include <vector>
 
+#include "netd/words/attachment.h"
+#include "netd/words/ports.h"
+
 namespace netd::ctl {
 
-/// {"K":"V",…} of "K=V" words. `flag` names the option in errors. Without '=' the value is "".
-nlohmann::json parse_key_values(std::string_view flag, const std::vector<std::string>& words);
+using words::endpoint_settings;
+using words::EndpointWords;
+using words::parse_attachment;
+using words::parse_key_values;
+using words::parse_ports;
 
 /// {"key":{"value":true,…},…} of "key=value" words, as the Engine API takes filters.
 nlohmann::json parse_filters(const std::vector<std::string>& words);
 
 /// "?filters=…", encoded; empty when there are none.
 std::string filters_query(const std::vector<std::string>& words);
-
-/// One element of POST /sandboxes' "Networks" of
-/// "NET[:ip=…,ip6=…,alias=…,mac=…,ifname=…,gw-priority=…,opt=K=V]". The name ends at the first ':'
-/// that a "key=" follows, so that IPv6 addresses need no quoting. A comma in an option's value is
-/// kept when what follows it has a dot in its key (lists of sysctls).
-nlohmann::json parse_attachment(std::string_view text);
-
-/// {"80/tcp":[{"HostIp":"","HostPort":"8080"}]} of --publish specifications.
-nlohmann::json parse_ports(const std::vector<std::string>& specifications);
 
 /// What `network create` says about addresses.
 struct PoolWords {
@@ -39,20 +36,5 @@ struct PoolWords {
 /// IPAM.Config: each range, gateway and auxiliary address goes with the subnet that holds it, as
 /// the docker client sorts them.
 nlohmann::json pair_pools(const PoolWords& words);
-
-/// What `network connect` says about the attachment.
-struct EndpointWords {
-  std::string ipv4;
-  std::string ipv6;
-  std::vector<std::string> link_local;
-  std::vector<std::string> aliases;
-  std::vector<std::string> links;
-  std::vector<std::string> options;  // K=V
-  std::string mac;
-  int gateway_priority = 0;
-};
-
-/// EndpointSettings with what is set, and nothing else.
-nlohmann::json endpoint_settings(const EndpointWords& words);
 
 }  // namespace netd::ctl

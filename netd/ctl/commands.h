@@ -21,6 +21,8 @@ void add_port_commands(CLI::App& application, CLI::App& sandbox, Context& contex
 void add_observing_commands(CLI::App& application, Context& context);
 /// `cluster status`, `cluster host ls` and `rm`, `overlay trace`.
 void add_cluster_commands(CLI::App& application, Context& context);
+/// `oci add-hooks`.
+void add_oci_commands(CLI::App& application, Context& context);
 void add_system_commands(CLI::App& application, Context& context);
 /// `completion bash|zsh|fish`.
 void add_completion_command(CLI::App& application, Context& context);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "netd/client/http.h"
+#include "netd/words/usage_error.h"
 
 namespace netd::ctl {
 
@@ -22,10 +23,7 @@ struct Failed : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The arguments make no sense: exit status 2.
-struct UsageError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+using words::UsageError;  // exit status 2
 
 /// The daemon as commands see it. DaemonApi is the real one, tests have a fake.
 class Api {

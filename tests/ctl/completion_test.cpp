@@ -15,9 +15,9 @@ std::string candidates(std::vector<std::string> words) {
 }
 
 TEST(Completion, KnowsTheCommands) {
-  EXPECT_EQ(
-      candidates({""}),
-      "cluster\ncompletion\ndoctor\nevents\nnetwork\noverlay\nport\nsandbox\nsystem\ntopology\n");
+  EXPECT_EQ(candidates({""}),
+            "cluster\ncompletion\ndoctor\nevents\nnetwork\noci\noverlay\nport\nsandbox\nsystem\ntop"
+            "ology\n");
   EXPECT_EQ(candidates({"s"}), "sandbox\nsystem\n");
   EXPECT_EQ(candidates({"network", "c"}), "connect\ncreate\n");
 }

@@ -1,0 +1,105 @@
+// netd-hook itself: said twice, at the wrong time, to a netd that is not there.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include "tests/oci/machine.h"
+
+namespace oci {
+namespace {
+
+using ::testing::HasSubstr;
+
+class HookTest : public OciTest {};
+INSTANTIATE_TEST_SUITE_P(Of, HookTest, ::testing::Values("runc"),
+                         [](const auto& one) { return std::string(one.param); });
+
+TEST_P(HookTest, MayBeCalledTwice) {
+  run("c1", {.annotations = {{"io.netd.publish", "8080:80"}}});
+  const std::string address = address_of("c1", "bridge");
+  const std::string mounts = inside("c1", "cat /proc/self/mountinfo | grep /etc/");
+  for (const std::string verb : {"createRuntime", "prestart"}) {
+    const e2e::Result again = hook(verb, state_of("c1"));
+    EXPECT_EQ(again.status, 0) << again.output;
+    EXPECT_EQ(again.output, "");
+  }
+  EXPECT_EQ(address_of("c1", "bridge"), address);
+  EXPECT_EQ(inside("c1", "cat /proc/self/mountinfo | grep /etc/"), mounts);
+  for (int turn = 0; turn < 2; ++turn) {
+    const e2e::Result stopped = hook("poststop", R"({"id":"c1","status":"running","pid":0})");
+    EXPECT_EQ(stopped.status, 0) << stopped.output;
+  }
+  EXPECT_EQ(sandboxes(), "");
+}
+
+TEST_P(HookTest, OfOldRuntimesIsPrestart) {
+  run("c1",
+      {.change_after_hooks =
+           ".hooks = {\"prestart\":[.hooks.createRuntime[0] | .args=[\"netd-hook\",\"prestart\"]],"
+           "\"poststop\":.hooks.poststop}"});
+  EXPECT_THAT(inside("c1", "cat /etc/resolv.conf; ip -o -4 address show eth0"), HasSubstr("172."));
+}
+
+TEST_P(HookTest, TellsAnotherContainerOfThatIdFromTheOneThatRuns) {
+  run("c1");
+  const std::string other = shell("unshare --net sh -c 'sleep 60 >/dev/null 2>&1 & echo -n $!'");
+  const e2e::Result refused =
+      hook("createRuntime", R"({"id":"c1","pid":)" + other + R"(,"bundle":"/nowhere"})");
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.output, HasSubstr("createRuntime of container c1: "));
+  EXPECT_THAT(refused.output, HasSubstr("already in use"));
+  EXPECT_EQ(sandboxes(), "c1\n");
+  shell("kill -9 " + other);
+}
+
+TEST_P(HookTest, GivesUpBeforeTheRuntimeKillsIt) {
+  run("c1");
+  netd().pause();
+  const e2e::Result late = hook("createRuntime", state_of("c1"), "--deadline 1");
+  EXPECT_EQ(late.status, 1);
+  EXPECT_THAT(late.output, HasSubstr("did not answer within its deadline"));
+  netd().go_on();
+}
+
+TEST_P(HookTest, SaysWhatToDoWhenNetdIsNotThere) {
+  run("c1");
+  const std::string state = state_of("c1");
+  const e2e::Result elsewhere = hook("createRuntime", state, "-H unix:///run/nobody.sock");
+  EXPECT_EQ(elsewhere.status, 1);
+  EXPECT_THAT(
+      elsewhere.output,
+      HasSubstr("cannot connect to unix:///run/nobody.sock: No such file or directory; does "
+                "netd run there?"));
+}
+
+TEST_P(HookTest, RefusesWhatItDoesNotUnderstand) {
+  EXPECT_EQ(hook("poststart", "{}").status, 2);
+  EXPECT_EQ(hook("", "{}").status, 2);
+  EXPECT_EQ(hook("createRuntime", "{}", "--deadline soon").status, 2);
+  EXPECT_THAT(hook("createRuntime", "not JSON").output,
+              HasSubstr("the container's state on stdin is no JSON object"));
+  EXPECT_THAT(hook("createRuntime", R"({"id":"c1","pid":999999999})").output,
+              HasSubstr("there is no such network namespace"));
+}
+
+TEST_P(HookTest, IsNotLedAstrayByLinksInTheImage) {
+  shell("mkdir /run/precious && echo mine > /run/precious/hosts");
+  make_bundle("c1", {.change_after_hooks = ".mounts |= map(select(.source | tostring | "
+                                           "startswith(\"/run/bundles\") | not))"});
+  shell(
+      "ln -s /run/precious/hosts /run/bundles/c1/rootfs/etc/hosts;"
+      "ln -s ../../../../run/precious/hosts /run/bundles/c1/rootfs/etc/hostname");
+  const e2e::Result created = create("c1");
+  ASSERT_EQ(created.status, 0) << created.output;
+  EXPECT_EQ(shell("cat /run/precious/hosts"), "mine\n");
+  start("c1");
+  EXPECT_THAT(inside("c1", "cat /etc/resolv.conf"), HasSubstr("nameserver"));
+}
+
+TEST_P(HookTest, LeavesTheFilesAloneThatItIsToldTo) {
+  run("c1", {.annotations = {{"io.netd.files", "hosts"}}});
+  EXPECT_THAT(inside("c1", "cat /etc/hosts"), HasSubstr("host-of-c1"));
+  EXPECT_EQ(inside("c1", "cat /etc/resolv.conf"), "");
+}
+
+}  // namespace
+}  // namespace oci
