@@ -159,7 +159,7 @@ void ClusterMember::run() {
       attempt([&] { verbs_.settle(); });
       attempt([&] { give_up_hosts(); });
     }
-    attempt([&] { look_after_keys(); });
+    look_after_keys();
     if (Clock::now() >= next_look) {
       next_look = Clock::now() + audit_period;
       look_around();
@@ -171,8 +171,11 @@ void ClusterMember::join() {
   caught_up_ = false;
   {
     const std::lock_guard lock(place_mutex_);
+    published_ = false;
     joined_as_ = membership_->join();
-    has_key_ = encryption_ && !joined_as_.lost_inside;
+    published_ = true;
+    if (joined_as_.lost_inside) encryption_.reset();
+    has_key_ = encryption_.has_value();
   }
   note_contact();
   log::info("this host is a live member of the cluster",
@@ -261,10 +264,8 @@ void ClusterMember::look_at_underlay() {
   for (const std::string& name : too_large)
     log::error("large packets of this network are lost on this host: raise the link's MTU again",
                {{"network", name}, {"link", now.link}});
-  {
-    const std::lock_guard lock(place_mutex_);
-    membership_->describe(describe(now));
-  }
+  const std::lock_guard place(place_mutex_);
+  membership_->describe(describe(now));
   const std::lock_guard lock(mutex_);
   vtep_.mtu = now.mtu;  // last: what failed is done at the next look
 }

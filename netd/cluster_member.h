@@ -94,6 +94,9 @@ class ClusterMember {
   void look_at_underlay();
   // cluster_encryption.cpp
   void look_after_keys();
+  void attempt_with_keys(const std::function<void()>& act);
+  void acknowledge_keys();
+  void use_next_key();
   void publish();
   void give_up_hosts();
   bool wait(std::chrono::milliseconds time);
@@ -117,7 +120,8 @@ class ClusterMember {
   std::mutex place_mutex_;  // one at a time changes what the others are told of this host
   std::optional<cluster::HostEncryption> encryption_;  // guarded by place_mutex_, as the next two
   std::map<std::string, std::string> expects_;         // next keys of other hosts
-  bool has_key_ = false;  // … and its address inside is claimed, both are published
+  bool has_key_ = false;                               // … and its address inside is claimed
+  bool published_ = false;                             // what the store says of this host is true
 
   mutable std::mutex mutex_;
   std::condition_variable ended_;
@@ -127,6 +131,7 @@ class ClusterMember {
   std::string problem_;
   std::optional<std::chrono::steady_clock::time_point> contact_;
   cluster::Membership::Joined joined_as_;  // thread_'s
+  std::string key_problem_;                // thread_'s: said last
   bool caught_up_ = false;  // thread_'s: what others have is followed, what was missed is put right
   std::thread thread_;
   std::thread keeper_;  // of the lease

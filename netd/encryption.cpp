@@ -60,7 +60,7 @@ sandbox::Element link_element(std::uint32_t index) {
 std::vector<sandbox::Element> elements_of(const Kept& kept, sandbox::Kernel& kernel) {
   if (!kept.identity.up || kept.tunnel_port == 0) return {};
   std::vector<sandbox::Element> elements{port_element(kept.tunnel_port)};
-  if (const auto link = kernel.wireguard().read(kept.link))
+  if (const auto link = kernel.find_link("", kept.link))
     elements.push_back(link_element(link->index));
   return elements;
 }
@@ -77,7 +77,12 @@ ipam::Prefix inside_prefix() {
 
 Encryption::Encryption(Store& store, sandbox::Kernel& kernel, const std::string& host)
     : store_(store), kernel_(kernel), name_(link_prefix + host.substr(0, link_digits)) {
-  const auto kept = load(store_);
+  std::optional<Kept> kept;
+  try {
+    kept = load(store_);
+  } catch (const std::exception& error) {
+    problem_ = error.what();
+  }
   if (!kept) return;
   identity_ = kept->identity;
   name_ = kept->link;
@@ -98,9 +103,14 @@ void Encryption::save() {
 
 void Encryption::set_identity(Identity identity) {
   identity.up = is_up();
-  identity_ = std::move(identity);
-  save();
-  if (is_up()) admit(kernel_.wireguard().make(link()));
+  const auto before = std::exchange(identity_, std::move(identity));
+  try {
+    if (is_up()) admit(kernel_.wireguard().make(link()));
+    save();
+  } catch (...) {
+    identity_ = before;
+    throw;
+  }
 }
 
 std::optional<cluster::HostEncryption> Encryption::published() const {
@@ -147,9 +157,11 @@ void Encryption::admit(std::uint32_t index) {
 void Encryption::bring_up(std::uint32_t mtu, ipam::Family underlay, std::uint16_t tunnel_port) {
   if (!identity_) throw std::logic_error("this host has no key for encrypted networks");
   mtu_ = mtu - drivers::encryption_overhead(underlay);
-  tunnel_port_ = tunnel_port;
-  identity_->up = true;
-  save();
+  if (!identity_->up || tunnel_port_ != tunnel_port) {
+    tunnel_port_ = tunnel_port;
+    identity_->up = true;
+    save();
+  }
   // Shut before there is anything that could send.
   if (std::ranges::find(admitted_, port_element(tunnel_port_)) == admitted_.end()) {
     kernel_.apply(sandbox::AddElements{{port_element(tunnel_port_)}});
@@ -157,7 +169,7 @@ void Encryption::bring_up(std::uint32_t mtu, ipam::Family underlay, std::uint16_
   }
   admit(kernel_.wireguard().make(link()));
   peers_known_ = false;  // it may be a new one
-  if (!hosts_.empty()) assign(hosts_);
+  if (assigned_) assign(hosts_);
 }
 
 void Encryption::bring_down() {
@@ -166,8 +178,10 @@ void Encryption::bring_down() {
   if (!admitted_.empty()) kernel_.revert(sandbox::AddElements{std::exchange(admitted_, {})});
   identity_->up = false;
   save();
+  hosts_.clear();
+  believed_.clear();
   peers_.clear();
-  peers_known_ = false;
+  assigned_ = peers_known_ = false;
 }
 
 // --- the other hosts
@@ -177,7 +191,8 @@ sandbox::WireguardPeers Encryption::wanted() const {
   for (const auto& [id, host] : hosts_) {
     if (!host.encryption || !inside_prefix().contains(host.encryption->inside)) continue;
     const cluster::HostEncryption& its = *host.encryption;
-    const bool believed = believed_.contains(id) && !its.next.empty();
+    const auto used = believed_.find(id);
+    const bool believed = used != believed_.end() && used->second == its.next && !its.next.empty();
     const auto add = [&](const std::string& key, bool in_use) {
       if (const auto parsed = sandbox::WireguardKey::parse(key))
         peers[*parsed] = {.host = host.vtep,
@@ -190,19 +205,31 @@ sandbox::WireguardPeers Encryption::wanted() const {
   return peers;
 }
 
+/// As the link has them. A peer's endpoint is told by its last authentic packet: that it is another
+/// than the host says is no fault.
+void Encryption::read_peers() {
+  const auto facts = kernel_.wireguard().read(name_);
+  peers_ = facts ? facts->peers : sandbox::WireguardPeers();
+  const sandbox::WireguardPeers want = wanted();
+  for (auto& [key, peer] : peers_)
+    if (const auto known = want.find(key); known != want.end()) {
+      peer.host = known->second.host;
+      peer.port = known->second.port;
+    }
+  peers_known_ = true;
+}
+
 void Encryption::assign(std::map<std::string, cluster::HostInfo> hosts) {
   hosts_ = std::move(hosts);
-  std::erase_if(believed_, [&](const std::string& id) {
-    const auto host = hosts_.find(id);
+  assigned_ = true;
+  std::erase_if(believed_, [&](const auto& belief) {
+    const auto host = hosts_.find(belief.first);
     return host == hosts_.end() || !host->second.encryption ||
-           host->second.encryption->next.empty();
+           host->second.encryption->next != belief.second;
   });
   if (!is_up()) return;
   try {
-    if (!peers_known_) {
-      if (const auto facts = kernel_.wireguard().read(name_)) peers_ = facts->peers;
-      peers_known_ = true;
-    }
+    if (!peers_known_) read_peers();
     change(difference(peers_, wanted()));
   } catch (const std::exception& error) {
     log::warn("encrypted tunnels are not as they should be, the next look round tries again",
@@ -240,23 +267,15 @@ void Encryption::change(const sandbox::WireguardDifference& difference) {
 
 std::size_t Encryption::audit() {
   if (!is_up()) return 0;
-  const auto before = kernel_.wireguard().read(name_);
-  admit(kernel_.wireguard().make(link()));
-  const auto facts = kernel_.wireguard().read(name_);
-  if (!facts) return 0;
-  const sandbox::WireguardPeers want = wanted();
-  peers_ = facts->peers;
-  // A peer's host is told by its last authentic packet: that alone is no fault.
-  for (auto& [key, peer] : peers_)
-    if (const auto known = want.find(key); known != want.end()) {
-      peer.host = known->second.host;
-      peer.port = known->second.port;
-    }
-  peers_known_ = true;
-  const auto repairs = difference(peers_, want);
+  const auto before = kernel_.find_link("", name_);
+  const std::uint32_t index = kernel_.wireguard().make(link());
+  admit(index);
+  const std::size_t remade = before && before->index == index ? 0 : 1;
+  if (!assigned_) return remade;
+  read_peers();
+  const auto repairs = difference(peers_, wanted());
   change(repairs);
-  return repairs.put.size() + repairs.erase.size() +
-         (before && before->index == facts->index ? 0 : 1);
+  return remade + repairs.put.size() + repairs.erase.size();
 }
 
 void Encryption::believe_keys_in_use() {
@@ -276,7 +295,7 @@ void Encryption::believe_keys_in_use() {
     // Only who has the key can have said hello with it.
     if (proof_of(host.encryption->next) > 0 &&
         proof_of(host.encryption->next) >= proof_of(host.encryption->key) &&
-        believed_.insert(id).second)
+        std::exchange(believed_[id], host.encryption->next) != host.encryption->next)
       log::info("a host uses its new key before the store says so", {{"host", id}});
   }
   assign(hosts_);
@@ -285,7 +304,12 @@ void Encryption::believe_keys_in_use() {
 std::map<std::string, std::int64_t> Encryption::seconds_since_proof() const {
   std::map<std::string, std::int64_t> ages;
   if (!is_up()) return ages;
-  const auto facts = kernel_.wireguard().read(name_);
+  std::optional<sandbox::WireguardFacts> facts;
+  try {
+    facts = kernel_.wireguard().read(name_);
+  } catch (const std::exception& error) {
+    log::warn("the link that encrypts does not say who is behind it", {{"error", error.what()}});
+  }
   if (!facts) return ages;
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(
                        std::chrono::system_clock::now().time_since_epoch())
@@ -299,13 +323,15 @@ std::map<std::string, std::int64_t> Encryption::seconds_since_proof() const {
   return ages;
 }
 
-std::vector<sandbox::Element> encryption_elements(Store& store, sandbox::Kernel& kernel) {
+std::vector<sandbox::Element> encryption_elements(Store& store, sandbox::Kernel& kernel,
+                                                  std::optional<std::uint16_t> vxlan_port) {
   try {
     const auto kept = load(store);
     return kept ? elements_of(*kept, kernel) : std::vector<sandbox::Element>();
   } catch (const std::exception& error) {
-    log::error("encrypted networks stay shut", {{"error", error.what()}});
-    return {};
+    log::error("encrypted networks are shut", {{"error", error.what()}});
+    if (!vxlan_port) return {};
+    return {port_element(encrypted_port(*vxlan_port))};
   }
 }
 

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -36,12 +35,15 @@ class Encryption {
     friend bool operator==(const Identity&, const Identity&) = default;
   };
 
-  /// `host`: this host's id. Throws std::runtime_error when what is kept can't be read.
+  /// `host`: this host's id.
   Encryption(Store& store, sandbox::Kernel& kernel, const std::string& host);
 
   // --- identity
+  /// Why what is kept can't be used, with the remedy; empty: it can, or there is nothing yet.
+  const std::string& problem() const { return problem_; }
   const std::optional<Identity>& identity() const { return identity_; }
-  /// Keeps it, for good; the link follows if it is up. Throws std::system_error, StoreError.
+  /// Keeps it, for good, unless the link is up and can't follow. Throws std::system_error,
+  /// StoreError.
   void set_identity(Identity identity);
   /// What other hosts are to know.
   std::optional<cluster::HostEncryption> published() const;
@@ -61,7 +63,8 @@ class Encryption {
   bool knows(const std::string& host) const { return hosts_.contains(host); }
   /// Those that this host shares encrypted networks with. Failures are in the log, and for audit().
   void assign(std::map<std::string, cluster::HostInfo> hosts);
-  /// Looks at the link and its peers, and puts right what differs. Returns how much that was.
+  /// Looks at the link and its peers, and puts right what differs: peers once the hosts are known.
+  /// Returns how much that was.
   std::size_t audit();
   /// A host that uses its next key is believed, though the store did not say so yet.
   void believe_keys_in_use();
@@ -70,6 +73,7 @@ class Encryption {
 
  private:
   sandbox::WireguardPeers wanted() const;
+  void read_peers();
   void change(const sandbox::WireguardDifference& difference);
   void save();
   sandbox::WireguardLink link() const;
@@ -78,14 +82,16 @@ class Encryption {
   Store& store_;
   sandbox::Kernel& kernel_;
   std::string name_;  // of the link
+  std::string problem_;
   std::optional<Identity> identity_;
   std::uint32_t mtu_ = 0;                   // of the link
   std::uint16_t tunnel_port_ = 0;           // of VXLAN inside
   std::vector<sandbox::Element> admitted_;  // in the firewall
   std::map<std::string, cluster::HostInfo> hosts_;
-  std::set<std::string> believed_;  // hosts whose next key is in use
-  sandbox::WireguardPeers peers_;   // as the link was told
-  bool peers_known_ = false;        // … by this run of netd
+  bool assigned_ = false;                        // `hosts_` is what the cluster says
+  std::map<std::string, std::string> believed_;  // host -> its next key, which it uses already
+  sandbox::WireguardPeers peers_;                // as the link was told
+  bool peers_known_ = false;                     // … by this run of netd
 };
 
 /// The port that VXLAN of encrypted networks uses inside the tunnels, next to the plain one: the
@@ -96,6 +102,9 @@ constexpr std::uint16_t encrypted_port(std::uint16_t vxlan_port) {
 }
 
 /// What the firewall has for encrypted networks when netd starts: nothing leaves in clear text
-/// while it is not known yet what there is.
-std::vector<sandbox::Element> encryption_elements(Store& store, sandbox::Kernel& kernel);
+/// while it is not known yet what there is. `vxlan_port`: the cluster's, for a host whose key can't
+/// be read.
+std::vector<sandbox::Element> encryption_elements(Store& store, sandbox::Kernel& kernel,
+                                                  std::optional<std::uint16_t> vxlan_port);
+
 }  // namespace netd

@@ -24,8 +24,23 @@ void Overlays::bring_down_encryption_if_unused() {
     return record->network.driver == overlay_driver && !record->progress.plan.empty() &&
            drivers::overlay_is_encrypted(record->network.options);
   };
-  if (std::ranges::any_of(state_.records.networks(), uses_it)) return;
-  encryption_.bring_down();
+  if (std::ranges::any_of(state_.records.networks(), uses_it)) return encrypt();
+  try {
+    encryption_.bring_down();
+  } catch (const std::exception& error) {
+    log::warn("the link that encrypts is not wholly gone", {{"error", error.what()}});
+  }
+}
+
+/// As at the start of netd: what fails is tried again at each look round, and stops nothing else.
+void Overlays::resume_encryption(bool used) {
+  if (!used) return bring_down_encryption_if_unused();
+  try {
+    bring_up_encryption();
+  } catch (const std::exception& error) {
+    log::error("encrypted networks are silent between hosts, later again",
+               {{"error", error.what()}});
+  }
 }
 
 /// The hosts that have endpoints on encrypted networks that are up here, too.
@@ -46,8 +61,12 @@ void Overlays::encrypt() {
 }
 
 void Overlays::move_encrypted_tunnels() {
-  for (const auto& [id, network] : followed_)
-    if (network.encrypted && state_.records.network(id)) move_tunnel(id);
+  for (auto& [id, network] : followed_) {
+    if (!network.encrypted || !state_.records.network(id)) continue;
+    move_tunnel(id);
+    // The link was made anew, and knows no peers.
+    if (network.programmed) note(network.table->audit(), network);
+  }
 }
 
 /// Without that link encrypted networks are silent: it is not left to the next look round.

@@ -32,7 +32,11 @@ std::vector<sandbox::Element> admitted_hosts(Store& store) {
 
 std::vector<sandbox::Element> cluster_elements(Store& store, sandbox::Kernel& kernel) {
   auto elements = admitted_hosts(store);
-  std::ranges::move(encryption_elements(store, kernel), std::back_inserter(elements));
+  std::optional<std::uint16_t> port;
+  for (const sandbox::Element& element : elements)
+    if (const auto* number = std::get_if<sandbox::PortNumber>(&element.key.front()))
+      port = number->number;
+  std::ranges::move(encryption_elements(store, kernel, port), std::back_inserter(elements));
   return elements;
 }
 

@@ -50,12 +50,9 @@ void Overlays::resume() {
   }
   for (const std::string& id : unused)
     bring_down_if_unused(id);
-  if (std::ranges::any_of(used, [&](const std::string& id) {
-        return drivers::overlay_is_encrypted(state_.records.network(id)->network.options);
-      }))
-    bring_up_encryption();
-  else
-    bring_down_encryption_if_unused();
+  resume_encryption(std::ranges::any_of(used, [&](const std::string& id) {
+    return drivers::overlay_is_encrypted(state_.records.network(id)->network.options);
+  }));
   for (const std::string& id : used) {
     move_tunnel(id);
     serve_names(*state_.records.network(id));
@@ -193,6 +190,7 @@ void Overlays::forget(const std::string& network_id) {
     followed_.erase(network_id);
     stop_serving(*record);
     state_.remove_network(*record);
+    bring_down_encryption_if_unused();
   } catch (const std::exception& error) {
     log::warn("a network that is gone from the cluster is not wholly gone from here",
               {{"error", error.what()}});
@@ -245,7 +243,7 @@ void Overlays::bring_down_if_unused(const std::string& network_id) {
   }
   stop_serving(*found);
   if (networks_told_ && !networks_.contains(network_id)) return forget(network_id);
-  if (found->progress.plan.empty()) return;
+  if (found->progress.plan.empty()) return bring_down_encryption_if_unused();
   NetworkRecord record = *found;
   record.progress.plan.clear();
   try {

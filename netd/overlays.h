@@ -128,6 +128,7 @@ class Overlays {
   void move_tunnel(const std::string& network_id);
   void place_tunnel(NetworkRecord& record) const;
   void bring_up_encryption();
+  void resume_encryption(bool used);
   void bring_down_encryption_if_unused();
   void encrypt();
   // hosts

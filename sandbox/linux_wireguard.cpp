@@ -102,7 +102,20 @@ std::string LinuxWireguard::problem() {
   return wireguard_netlink::is_there() ? "" : wireguard_program::problem();
 }
 
+/// A link of wireguard-go's that nobody answers for.
+bool LinuxWireguard::is_abandoned(const std::string& name) {
+  const auto found = find(name);
+  if (!found || found->kind != Kind::program) return false;
+  try {
+    wireguard_program::ask(name, "get=1\n\n", "ask wireguard-go of " + name);
+    return false;
+  } catch (const std::system_error& error) {
+    return error.code().value() == ECONNREFUSED || error.code().value() == ENOENT;
+  }
+}
+
 std::uint32_t LinuxWireguard::make(const WireguardLink& link) {
+  if (is_abandoned(link.name)) delete_link(rtnl_, require(link.name).index);
   if (!find(link.name)) create(link.name);
   const Found found = require(link.name);
   try {

@@ -30,6 +30,7 @@ class LinuxWireguard final : public Wireguard {
   std::optional<Found> find(const std::string& name);
   /// Throws std::system_error (ENODEV) when there is no such link.
   Found require(const std::string& name);
+  bool is_abandoned(const std::string& name);
   void create(const std::string& name);
   void place(const WireguardLink& link, std::uint32_t index);
   void configure(const WireguardLink& link, const Found& found);

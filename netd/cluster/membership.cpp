@@ -106,7 +106,9 @@ Membership::Joined Membership::join() {
         {keys_.host_info(id), to_text(options_.host)},
         {keys_.host_live(id), to_text(HostLive{nonce_, options_.host.boot}), lease}};
     if (dead) changes.push_back({keys_.host_dead(id), std::nullopt});
-    joined.lost_inside |= !keep_inside(compares, changes);
+    HostInfo host = options_.host;
+    joined.lost_inside = !keep_inside(host, compares, changes);
+    changes.front().value = to_text(host);
     if (const Outcome outcome = store_.txn(compares, changes, Durability::power)) {
       const std::lock_guard lock(mutex_);
       lease_ = lease;
@@ -122,13 +124,13 @@ Membership::Joined Membership::join() {
 
 /// The address inside encrypted tunnels stays this host's, unless somebody got it since this host
 /// was given up: then false, and it says nothing of it.
-bool Membership::keep_inside(std::vector<Compare>& compares, std::vector<Change>& changes) {
-  if (!options_.host.encryption) return true;
-  const std::string key = keys_.inside(options_.host.encryption->inside);
+bool Membership::keep_inside(HostInfo& host, std::vector<Compare>& compares,
+                             std::vector<Change>& changes) {
+  if (!host.encryption) return true;
+  const std::string key = keys_.inside(host.encryption->inside);
   const auto holder = store_.get(key);
   if (holder && holder->value != id_) {
-    options_.host.encryption.reset();
-    changes.front().value = to_text(options_.host);
+    host.encryption.reset();
     return false;
   }
   compares.push_back({key, holder ? holder->revision : 0});
@@ -201,7 +203,8 @@ void Membership::leave() {
 
 void Membership::describe(const HostInfo& host) {
   options_.host = host;
-  store_.txn({fence()}, {{keys_.host_info(host.id), to_text(host)}}, Durability::power);
+  if (!store_.txn({fence()}, {{keys_.host_info(host.id), to_text(host)}}, Durability::power))
+    throw StoreError(StoreError::Kind::no_lease, "this host's place in the cluster is gone");
 }
 
 Compare Membership::fence() const {

@@ -2,8 +2,8 @@
 // ran out, dead when another host gave it up. What is live decides who may write to the books,
 // never what packets do.
 //
-// The store's functions wait for it: use this on threads that may; join() and describe() on one,
-// keep() on that or another. fence() is for any thread.
+// The store's functions wait for it: use this on threads that may; join(), describe() and
+// claim_inside() one at a time, keep() besides. fence() is for any thread.
 #pragma once
 
 #include <atomic>
@@ -73,7 +73,7 @@ class Membership {
   Meta agree_on_meta(bool& founded);
   void check_tunnel_address() const;
   void check_clone(const std::optional<Entry>& live) const;
-  bool keep_inside(std::vector<Compare>& compares, std::vector<Change>& changes);
+  bool keep_inside(HostInfo& host, std::vector<Compare>& compares, std::vector<Change>& changes);
 
   Store& store_;
   const Keys keys_;

@@ -45,7 +45,7 @@ class EncryptionTest : public ::testing::Test {
   /// As when netd is killed and started again; its firewall is replaced first.
   void restart() {
     encryption_.reset();
-    kernel_.replace_firewall(encryption_elements(store_, kernel_));
+    kernel_.replace_firewall(encryption_elements(store_, kernel_, 4789));
     encryption_.emplace(store_, kernel_, host);
   }
   static cluster::HostInfo other(const WireguardKey& secret,
@@ -117,11 +117,13 @@ TEST_F(EncryptionTest, ARestartTouchesNothingThatIsRight) {
   const WireguardKey theirs = make_private_key();
   encryption_->assign({{"other", other(theirs)}});
   EXPECT_THAT(peers(), SizeIs(1));
+  peers().at(public_key_of(theirs)).host = address("192.0.2.77");  // it spoke from there
   kernel_.wireguard().take_log();
   const auto before = shut();
   restart();
   EXPECT_EQ(shut(), before);
   encryption_->bring_up(1500, ipam::Family::v4, 4790);
+  EXPECT_EQ(encryption_->audit(), 0u);  // before anybody said which hosts there are
   encryption_->assign({{"other", other(theirs)}});
   EXPECT_EQ(kernel_.wireguard().take_log(), "");
 }
@@ -158,6 +160,40 @@ TEST_F(EncryptionTest, AHostThatUsesItsNextKeyIsBelieved) {
   encryption_->believe_keys_in_use();
   EXPECT_EQ(peers().at(public_key_of(next)).inside, address("169.254.64.2"));
   EXPECT_EQ(peers().at(public_key_of(old)).inside, std::nullopt);
+}
+
+TEST_F(EncryptionTest, ABeliefIsInOneKeyNotInAHost) {
+  bring_up();
+  const WireguardKey first = make_private_key(), second = make_private_key(),
+                     third = make_private_key();
+  encryption_->assign({{"other", other(first, second)}});
+  kernel_.wireguard().links.at(encryption_->link_name()).handshakes[public_key_of(second)] = 1000;
+  encryption_->believe_keys_in_use();
+  // What was in between is missed.
+  encryption_->assign({{"other", other(second, third)}});
+  EXPECT_EQ(peers().at(public_key_of(second)).inside, address("169.254.64.2"));
+  EXPECT_EQ(peers().at(public_key_of(third)).inside, std::nullopt);
+}
+
+TEST_F(EncryptionTest, WhatTheLinkCantFollowIsNotKept) {
+  bring_up();
+  const auto before = *encryption_->identity();
+  auto identity = before;
+  identity.key = make_private_key();
+  kernel_.wireguard().fail_on = "make ";
+  EXPECT_THROW(encryption_->set_identity(identity), std::system_error);
+  EXPECT_EQ(encryption_->identity(), before);
+  kernel_.wireguard().fail_on.clear();
+  restart();
+  EXPECT_EQ(encryption_->identity(), before);
+}
+
+TEST_F(EncryptionTest, HostsOfBeforeAreForgottenWithTheLink) {
+  bring_up();
+  encryption_->assign({{"other", other(make_private_key())}});
+  encryption_->bring_down();
+  encryption_->bring_up(1500, ipam::Family::v4, 4790);
+  EXPECT_THAT(peers(), IsEmpty());
 }
 
 TEST_F(EncryptionTest, TheOwnNextKeyIsUsedAtOnceWithAllPeers) {
@@ -221,8 +257,12 @@ TEST_F(EncryptionTest, WhatOthersPublishIsNotTrustedBlindly) {
 
 TEST_F(EncryptionTest, AnUnreadableKeyIsNotReplaced) {
   store_.txn({}, {{"cluster/encryption", "{"}}, Durability::process);
-  EXPECT_THROW(Encryption(store_, kernel_, host), std::runtime_error);
-  EXPECT_THAT(encryption_elements(store_, kernel_), IsEmpty());
+  const Encryption encryption(store_, kernel_, host);
+  EXPECT_THAT(encryption.problem(), HasSubstr("can't be read"));
+  EXPECT_FALSE(encryption.published());
+  const auto elements = encryption_elements(store_, kernel_, 4789);
+  ASSERT_THAT(elements, SizeIs(1));
+  EXPECT_EQ(sandbox::to_text(elements.front()), "4790");
 }
 
 }  // namespace

@@ -154,6 +154,19 @@ TEST_F(Encrypted, ADeletedLinkSilencesAndIsMadeAgain) {
   expect_nothing_readable();
 }
 
+TEST_F(Encrypted, AProgramThatDiedIsStartedAgain) {
+  make_web_and_db();
+  const std::string db = address_of(2, "db");
+  EXPECT_TRUE(within(2, [&] { return reaches(1, "web", db); }));
+  // Where the kernel encrypts there is no program, and the link alone goes.
+  on(1, "kill -KILL $(pgrep -x -f 'wireguard-go " + link_on(1) +
+            "') 2>/dev/null || "
+            "ip link delete " +
+            link_on(1));
+  EXPECT_TRUE(within(10, [&] { return reaches(1, "web", db); }));
+  expect_nothing_readable();
+}
+
 TEST_F(Encrypted, WithNeitherNetdNorLinkItIsSilent) {
   make_web_and_db();
   const std::string db = address_of(2, "db"), web = netns_of(1, "web");
@@ -163,13 +176,19 @@ TEST_F(Encrypted, WithNeitherNetdNorLinkItIsSilent) {
     on(1, "nsenter --net=" + web + " bash -c 'echo " + marker + " >/dev/udp/" + db +
               "/9; ! busybox ping -q -c 2 -W 1 " + db + "'");
   };
+  const std::string inside = on(1, "ip -4 -o address show dev " + link_on(1) +
+                                       " | sed 's/.*inet \\([0-9.]*\\).*/\\1/' | tr -d '\\n'");
   on(1, "ip link delete " + link_on(1));
   cry();
   // Somebody takes the black hole away, and offers another way: the firewall is left.
   on(1,
      "ip route delete blackhole 169.254.64.0/18; ip route add 169.254.64.0/18 via 192.0.2.2; "
-     "ip address add 169.254.64.7/32 dev lo");
+     "ip address add " +
+         inside + "/32 dev lo");
   cry();
+  EXPECT_THAT(on(1, "nft list chain inet netd output"),
+              AllOf(HasSubstr("nor does it leave so"), Not(HasSubstr("packets 0 "))));
+  on(1, "ip address delete " + inside + "/32 dev lo");
   on(1, "ip route delete 169.254.64.0/18 via 192.0.2.2");
   start_netd(1);
   EXPECT_TRUE(within(20, [&] { return sees(1, 2, "live"); }));

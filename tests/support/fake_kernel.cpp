@@ -85,6 +85,9 @@ void FakeKernel::reboot() {
 // ---- sandbox::Kernel ----------------------------------------------------------------------------
 std::optional<sandbox::LinkFacts> FakeKernel::find_link(const Netns& netns,
                                                         const std::string& name) {
+  if (const auto encrypts = wireguard_.links.find(name);
+      netns.empty() && encrypts != wireguard_.links.end())
+    return sandbox::LinkFacts{.name = name, .index = encrypts->second.index, .kind = "wireguard"};
   const auto place = find_namespace(netns);
   if (!place) return std::nullopt;
   for (const auto& [index, link] : namespaces_.at(*place).links) {
