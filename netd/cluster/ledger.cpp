@@ -8,6 +8,7 @@
 
 #include "drivers/overlay.h"
 #include "ipam/pool.h"
+#include "netd/cluster/holders.h"
 #include "netd/error.h"
 
 namespace netd::cluster {
@@ -148,8 +149,9 @@ void Ledger::check_wishes(const Network& wanted, bool any_vni, const Outcome& ou
     throw Error(ErrorKind::conflict,
                 fmt::format("network with name {} already exists in the cluster", wanted.name));
   if (const Entry* other = find(outcome.found, keys_.vni(wanted.vni)); other && !any_vni)
-    throw Error(ErrorKind::conflict, fmt::format("VXLAN network identifier {} is network {}'s",
-                                                 wanted.vni, other->value.substr(0, 12)));
+    throw Error(ErrorKind::conflict,
+                fmt::format("VXLAN network identifier {} is network {}'s", wanted.vni,
+                            network_name(store_, keys_, other->value)));
 }
 
 Network Ledger::add_network(Network wanted, const ChoosePools& choose) {
@@ -158,9 +160,9 @@ Network Ledger::add_network(Network wanted, const ChoosePools& choose) {
   const Time end = Clock::now() + patience_;
   for (int i = 0; i < most_tries; ++i) {
     const auto generation = read(keys_.pool_generation(), end);
-    std::vector<ipam::Prefix> taken;
+    std::vector<TakenPool> taken;
     for (const Entry& entry : store_.list(keys_.pools()))
-      if (const auto subnet = keys_.parse_pool(entry.key)) taken.push_back(*subnet);
+      if (const auto subnet = keys_.parse_pool(entry.key)) taken.push_back({*subnet, entry.value});
     wanted.pools = choose(taken);
     if (any_vni)
       wanted.vni = first_vni + static_cast<std::uint32_t>(random() % (end_of_vnis - first_vni));
@@ -222,7 +224,11 @@ std::optional<ipam::Prefix> Ledger::choose_address(const Network& network, ipam:
     if (pool.subnet.family() != family) continue;
     if (wanted && !pool.subnet.contains(*wanted)) continue;
     ipam::Pool addresses = occupied(pool, wanted ? TakenAddresses{} : taken);
-    if (wanted && !addresses.reserve(*wanted)) throw drivers::Refused("Address already in use");
+    if (wanted && !addresses.reserve(*wanted))
+      throw drivers::Refused(
+          fmt::format("Address already in use: {} is kept free on network {} (its subnet's own, a "
+                      "gateway or auxiliary address)",
+                      wanted->to_string(), network.name));
     const auto chosen = wanted ? wanted : choose_somewhere(addresses, random());
     if (chosen) return ipam::Prefix{*chosen, pool.subnet.length};
   }
@@ -253,22 +259,34 @@ std::vector<Change> Ledger::entry_changes(const Endpoint& endpoint) const {
   return changes;
 }
 
+void Ledger::refuse(const ipam::Address& address, const std::string& network,
+                    const std::string& holder) {
+  throw drivers::Refused(fmt::format("Address already in use: {} is that of {}",
+                                     address.to_string(),
+                                     holder_name(store_, keys_, network, holder)));
+}
+
 /// What to leave out at the next try; throws when it was asked for.
 void Ledger::avoid(const Endpoint& endpoint, const EndpointRequest& request, const Outcome& outcome,
                    TakenAddresses& taken) {
-  const auto is_taken = [&](const std::optional<ipam::Prefix>& address) {
-    return address && find(outcome.found, keys_.address(endpoint.network, address->address));
+  const auto holder_of = [&](const std::optional<ipam::Prefix>& address) {
+    return address ? find(outcome.found, keys_.address(endpoint.network, address->address))
+                   : nullptr;
   };
   for (const auto& [chosen, wanted] :
        {std::pair(endpoint.ipv4, request.ipv4), std::pair(endpoint.ipv6, request.ipv6)}) {
-    if (!is_taken(chosen)) continue;
-    if (wanted) throw drivers::Refused("Address already in use");
+    const Entry* const holder = holder_of(chosen);
+    if (!holder) continue;
+    if (wanted) refuse(*wanted, endpoint.network, holder->value);
     taken.push_back(chosen->address);
   }
-  if (!find(outcome.found, keys_.mac(endpoint.network, endpoint.mac))) return;
+  const Entry* const has_mac = find(outcome.found, keys_.mac(endpoint.network, endpoint.mac));
+  if (!has_mac) return;
   if (request.mac)
     throw Error(ErrorKind::conflict,
-                fmt::format("MAC address {} is in use on this network", request.mac->to_string()));
+                fmt::format("MAC address {} is in use on this network: it is that of {}",
+                            request.mac->to_string(),
+                            holder_name(store_, keys_, endpoint.network, has_mac->value)));
   // Somebody asked for the MAC that goes with this address.
   if (endpoint.ipv4 && request.ipv4)
     throw Error(ErrorKind::conflict,

@@ -35,9 +35,13 @@ class Ledger {
   Ledger(Store& store, Keys keys, std::string host, Fence fence,
          std::chrono::milliseconds patience = std::chrono::milliseconds(3500));
 
+  struct TakenPool {
+    ipam::Prefix subnet;
+    std::string network;  // whose it is: the id
+  };
   /// Subnets for a network, where `taken` are others'. Throws what refuses the user's wishes.
   using ChoosePools =
-      std::function<std::vector<drivers::Pool>(const std::vector<ipam::Prefix>& taken)>;
+      std::function<std::vector<drivers::Pool>(const std::vector<TakenPool>& taken)>;
   /// `wanted.vni` 0: any; its pools are written here, and a token where it has none.
   Network add_network(Network wanted, const ChoosePools& choose);
   /// Nothing to do when it is not there, or (with a token) is not the one of that token. Throws
@@ -76,6 +80,8 @@ class Ledger {
   std::optional<ipam::Prefix> choose_address(const Network& network, ipam::Family family,
                                              const std::optional<ipam::Address>& wanted,
                                              const TakenAddresses& taken);
+  [[noreturn]] void refuse(const ipam::Address& address, const std::string& network,
+                           const std::string& holder);
   void avoid(const Endpoint& endpoint, const EndpointRequest& request, const Outcome& outcome,
              TakenAddresses& taken);
   TakenAddresses all_taken(const std::string& network);
