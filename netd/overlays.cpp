@@ -11,9 +11,22 @@
 #include "sandbox/transition.h"
 
 namespace netd {
-Overlays::Overlays(Controller::State& state, cluster::Keys keys, Self self, Follow follow)
-    : state_(state), keys_(std::move(keys)), self_(std::move(self)), follow_(std::move(follow)) {
+Overlays::Overlays(Controller::State& state, cluster::Keys keys, Self self, Follow follow,
+                   cluster::Memory& memory)
+    : state_(state),
+      keys_(std::move(keys)),
+      self_(std::move(self)),
+      follow_(std::move(follow)),
+      memory_(memory) {
   resume();
+  recall();
+}
+
+void Overlays::begin() {
+  for (auto& [id, network] : followed_) {
+    move_tunnel(id);
+    network.mirror = mirror_of(id);
+  }
   host_mirror_ =
       follow_(keys_.hosts(),
               {.replaced = [this](const Snapshot& snapshot,
@@ -26,6 +39,7 @@ Overlays::Overlays(Controller::State& state, cluster::Keys keys, Self self, Foll
                                   bool confirmed) { return take_networks(snapshot, confirmed); },
                .changed = [this](const Watched& w) { change_network(w); },
                .progressed = [this](Revision r) { revision_ = r; }});
+  begun_ = true;
 }
 
 /// What was up when netd ended is up; it is followed again. What was admitted stays so until the
@@ -46,10 +60,8 @@ void Overlays::resume() {
   }
   for (const std::string& id : unused)
     bring_down_if_unused(id);
-  for (const std::string& id : used) {
-    move_tunnel(id);
+  for (const std::string& id : used)
     follow(*state_.records.network(id), [] {});
-  }
 }
 
 /// This host's tunnels end elsewhere since netd was started anew.
@@ -170,7 +182,7 @@ void Overlays::forget(const std::string& network_id) {
     return;
   }
   try {
-    followed_.erase(network_id);
+    unfollow(network_id);
     state_.remove_network(*record);
   } catch (const std::exception& error) {
     log::warn("a network that is gone from the cluster is not wholly gone from here",
@@ -200,7 +212,7 @@ void Overlays::bring_up(const std::string& network_id, std::function<void()> rea
     Work work(state_.store, state_.kernel, state_.records);
     work.change(record);
     work.commit(Durability::power);
-    followed_.erase(network_id);  // of links that were there before
+    unfollow(network_id);  // of links that were there before
   } else {
     // Somebody may have deleted them, and the tables with them.
     const auto up = followed_.find(network_id);
@@ -215,11 +227,7 @@ void Overlays::bring_down_if_unused(const std::string& network_id) {
   if (!found || found->network.driver != overlay_driver ||
       !state_.records.endpoints_of_network(network_id).empty())
     return;
-  if (const auto followed = followed_.find(network_id); followed != followed_.end()) {
-    for (const auto& [id, endpoint] : followed->second.remote)
-      state_.names.withdraw(network_id, id);
-    followed_.erase(followed);
-  }
+  unfollow(network_id);
   if (networks_told_ && !networks_.contains(network_id)) return forget(network_id);
   if (found->progress.plan.empty()) return;
   NetworkRecord record = *found;
@@ -302,8 +310,11 @@ void Overlays::learn_missing() {
 
 std::size_t Overlays::audit() {
   std::size_t repaired = 0;
-  std::erase_if(followed_,
-                [&](const auto& network) { return !state_.records.network(network.first); });
+  std::vector<std::string> gone;
+  for (const auto& [id, network] : followed_)
+    if (!state_.records.network(id)) gone.push_back(id);
+  for (const std::string& id : gone)
+    unfollow(id);
   for (auto& [id, network] : followed_) {
     if (!network.programmed) continue;
     try {
