@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -66,14 +67,17 @@ class Ledger {
   void remove_endpoint(const std::string& network, const std::string& id, const std::string& token);
 
  private:
+  using Clock = std::chrono::steady_clock;
+  using Time = Clock::time_point;
   struct Known {
     Network network;
     Revision revision = 0;
+    Time confirmed;  // when the store said last that it is so
   };
-  using Clock = std::chrono::steady_clock;
-  using Time = Clock::time_point;
   std::optional<Entry> read(const std::string& key, Time end);
   Known find_network(const std::string& id, Time end);
+  Known known_network(const std::string& id, Time end);
+  void confirm(Known known);
   Outcome certainly(std::vector<Compare> compares, const std::vector<Change>& changes,
                     const std::string& key, const std::string& token, Time end);
   void check_wishes(const Network& wanted, bool any_vni, const Outcome& outcome);
@@ -97,6 +101,8 @@ class Ledger {
   std::chrono::milliseconds patience_;
   std::mutex random_mutex_;
   std::mt19937_64 random_{std::random_device{}()};
+  std::mutex known_mutex_;
+  std::map<std::string, Known> known_;  // guarded by known_mutex_: networks as they were read last
 };
 
 /// The keys that an endpoint stands under: its own, its addresses', its MAC's.

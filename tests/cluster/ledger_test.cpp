@@ -116,6 +116,18 @@ TEST_F(LedgerTest, SubnetsThatAreTakenMeanwhileAreSeen) {
   EXPECT_EQ(refusal([&] { network("shop"); }), "10.0.0.0/24 is taken");
 }
 
+TEST_F(LedgerTest, ANetworkThatWasMadeAnewInABurstIsSeen) {
+  Network shop = network("shop");
+  one_.ledger.add_endpoint(wanted(shop, "web"), {}, {});
+  one_.ledger.remove_endpoint(shop.id, "web", "token of web");
+  two_.ledger.remove_network(shop.id);
+  EXPECT_THAT(refusal([&] { one_.ledger.add_endpoint(wanted(shop, "web"), {}, {}); }),
+              HasSubstr("is not in the cluster any more"));
+  shop = network("shop", "10.9.0.0/24");
+  const Endpoint web = one_.ledger.add_endpoint(wanted(shop, "web"), {}, {});
+  EXPECT_TRUE(prefix("10.9.0.0/24").contains(web.ipv4->address)) << web.ipv4->to_string();
+}
+
 TEST_F(LedgerTest, AnEndpointHasAddressAndMacForItself) {
   const Network shop = network("shop");
   const Endpoint web = one_.ledger.add_endpoint(
