@@ -27,6 +27,9 @@ class Listeners {
   /// (EADDRINUSE: another server has the port).
   virtual void open_gateway(const std::string& network_id, const ipam::Address& address,
                             const std::string& device, View view) = 0;
+  /// The same at an address of the link `device` in the namespace pinned at `netns`.
+  virtual void open_service(const std::string& network_id, const std::string& netns,
+                            const ipam::Address& address, const std::string& device, View view) = 0;
   /// Replaces the view. Unknown sandbox: nothing happens.
   virtual void update(const std::string& sandbox_id, View view) = 0;
   /// Both take a network's id as well. Closes the listeners; has let go of the namespace when it

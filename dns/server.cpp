@@ -91,10 +91,15 @@ std::uint16_t Server::open(const std::string& sandbox_id, const std::string& net
 
 void Server::open_gateway(const std::string& network_id, const ipam::Address& address,
                           const std::string& device, View view) {
+  open_service(network_id, "/proc/self/ns/net", address, device, std::move(view));
+}
+
+void Server::open_service(const std::string& network_id, const std::string& netns,
+                          const ipam::Address& address, const std::string& device, View view) {
   // The host's resolv.conf may name this very address: not to be asked in turn.
   std::erase(view.servers, address);
-  start(network_id, "/proc/self/ns/net",
-        {.address = address, .device = device, .port = dns_port, .exact = true}, std::move(view));
+  start(network_id, netns, {.address = address, .device = device, .port = dns_port, .exact = true},
+        std::move(view));
 }
 
 std::uint16_t Server::start(const std::string& id, const std::string& netns,

@@ -32,6 +32,8 @@ class Server final : public Listeners {
                      std::uint16_t wanted = preferred_port) override;
   void open_gateway(const std::string& network_id, const ipam::Address& address,
                     const std::string& device, View view) override;
+  void open_service(const std::string& network_id, const std::string& netns,
+                    const ipam::Address& address, const std::string& device, View view) override;
   void update(const std::string& sandbox_id, View view) override;
   void close(const std::string& sandbox_id) override;
   bool is_open(const std::string& sandbox_id) const;

@@ -78,6 +78,8 @@ inline constexpr std::string_view option_encrypted = "encrypted";
 inline constexpr std::string_view option_engine_driver = "io.netd.driver";
 inline constexpr std::string_view option_engine_name = "io.netd.name";
 inline constexpr std::string_view option_engine_api = "io.netd.engine";
+/// The cluster's network that an engine's stands for; of IPAM options as well.
+inline constexpr std::string_view option_engine_network = "io.netd.network";
 
 /// Throws std::invalid_argument when no link can have the name: at most 15 characters (IFNAMSIZ,
 /// linux/if.h), no '/', ':', '%' or space, none of the names with a meaning (lo, all, default).

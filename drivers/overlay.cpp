@@ -23,7 +23,7 @@ constexpr std::uint32_t least_mtu6 = 1280;             // RFC 8200 5
 constexpr std::array network_options{option_metric,    option_no_default_route, option_routes,
                                      option_mtu,       option_enable_ipv4,      option_enable_ipv6,
                                      option_vni,       option_vxlan_ids,        option_flood,
-                                     option_encrypted, option_interface_prefix};
+                                     option_encrypted, option_interface_prefix, option_gateway_dns};
 
 constexpr std::array endpoint_options{option_endpoint_interface, option_endpoint_sysctls,
                                       option_advertise_count, option_advertise_interval,
@@ -57,13 +57,6 @@ std::vector<std::uint32_t> vnis_of(const Options& options) {
   return vnis;
 }
 
-/// Docker takes the bare key as yes.
-bool is_encrypted(const Options& options) {
-  const auto found = options.find(std::string(option_encrypted));
-  if (found == options.end()) return false;
-  return found->second.empty() || bool_option(options, option_encrypted, true);
-}
-
 bool enabled(const Network& network, Family family) {
   return family == Family::v4 ? network.ipv4 : network.ipv6;
 }
@@ -95,6 +88,10 @@ std::string overlay_vxlan(std::uint32_t vni) {
   return fmt::format("nx{:06x}", vni);
 }
 
+std::string overlay_dns_link(std::uint32_t vni) {
+  return fmt::format("nd{:06x}", vni);
+}
+
 std::optional<std::uint32_t> vni_option(const Options& options) {
   const std::vector<std::uint32_t> vnis = vnis_of(options);
   return vnis.empty() ? std::nullopt : std::optional(vnis.front());
@@ -107,8 +104,19 @@ bool overlay_floods(const Network& network) {
   return bool_option(network.options, option_flood, false);
 }
 
+bool overlay_is_encrypted(const Options& options) {
+  const auto found = options.find(std::string(option_encrypted));
+  if (found == options.end()) return false;
+  return found->second.empty() || bool_option(options, option_encrypted, true);
+}
+
+std::uint32_t overlay_overhead(const Network& network, Family underlay) {
+  if (!overlay_is_encrypted(network.options)) return tunnel_overhead(underlay);
+  return tunnel_overhead(Family::v4) + encryption_overhead(underlay);
+}
+
 std::uint32_t overlay_mtu(const Network& network, std::uint32_t underlay_mtu, Family underlay) {
-  const std::uint32_t overhead = tunnel_overhead(underlay);
+  const std::uint32_t overhead = overlay_overhead(network, underlay);
   const std::uint32_t most = underlay_mtu > overhead ? underlay_mtu - overhead : 0;
   const auto wish =
       static_cast<std::uint32_t>(int_option(network.options, option_mtu, 0, 0, 65535));
@@ -140,12 +148,12 @@ Traits Overlay::traits() const {
 
 void Overlay::check_options(const Network& network) const {
   if (!network.ipv4 && !network.ipv6) throw std::invalid_argument("IPv4 or IPv6 must be enabled");
-  if (is_encrypted(network.options))
-    throw std::invalid_argument(
-        "option encrypted: netd doesn't encrypt overlay networks in this version; put the hosts' "
-        "tunnel addresses on a WireGuard link instead");
+  overlay_is_encrypted(network.options);
   vnis_of(network.options);
   overlay_floods(network);
+  if (bool_option(network.options, option_gateway_dns, false) && !network.ipv4)
+    throw std::invalid_argument(
+        fmt::format("{}: the network has no IPv4 address to listen at", option_gateway_dns));
   int_option(network.options, option_mtu, 0, least_mtu, 65535);
   check_interface_name("interface prefix", interface_prefix(network) + "00");
   check_route_options(network.options);
@@ -167,6 +175,17 @@ std::vector<std::string> Overlay::check_endpoint(const Network&, const Endpoint&
   int_option(endpoint.options, option_advertise_count, 3, 0, 3);
   int_option(endpoint.options, option_advertise_interval, 1000, 100, 2000);
   return warn_unknown(endpoint.options, endpoint_options, name());
+}
+
+bool Overlay::wants_gateway(const Network& network, Family family) const {
+  return family == Family::v4 && bool_option(network.options, option_gateway_dns, false);
+}
+
+std::optional<ipam::Address> Overlay::dns_address(const Network& network) const {
+  if (!bool_option(network.options, option_gateway_dns, false)) return std::nullopt;
+  for (const Pool& pool : network.pools)
+    if (pool.gateway && pool.gateway->is_v4()) return pool.gateway;
+  return std::nullopt;
 }
 
 std::string Overlay::link_name(const Network& network) const {
@@ -243,6 +262,7 @@ sandbox::Plan Overlay::network_plan(const Network& network) const {
                                         .suppress_neighbours = true,
                                         .no_flood = !overlay_floods(network)});
   plan.push_back(sandbox::SetLink{.netns = "", .index = tunnel.index, .up = true});
+  if (network.beside_engine) plan.push_back(sandbox::AdmitForwarding{network.link_name});
   return plan;
 }
 

@@ -19,13 +19,16 @@ class Overlay : public Driver {
   std::string link_name(const Network& network) const override;
   std::optional<ipam::Mac> default_mac(const Endpoint& endpoint) const override;
   /// Out of the cluster goes another network: a bridge that the controller adds to the sandbox.
-  bool wants_gateway(const Network&, ipam::Family) const override { return false; }
+  /// Only the network's own DNS server has an address that is no container's, on all hosts the
+  /// same.
+  bool wants_gateway(const Network& network, ipam::Family family) const override;
   std::optional<ipam::Address> gateway(const Network&, const Endpoint&,
                                        ipam::Family) const override {
     return std::nullopt;
   }
   /// To the network's other subnets as well, on the link.
   std::vector<StaticRoute> routes(const Network& network, const Endpoint& endpoint) const override;
+  std::optional<ipam::Address> dns_address(const Network& network) const override;
   std::string full(const Network& network, std::size_t endpoints) const override;
   sandbox::Plan network_plan(const Network& network) const override;
   sandbox::Plan endpoint_plan(const Network& network, const Endpoint& endpoint,
@@ -35,6 +38,9 @@ class Overlay : public Driver {
 /// Names of the links of the network with that VNI: "nb001000", "nx001000".
 std::string overlay_bridge(std::uint32_t vni);
 std::string overlay_vxlan(std::uint32_t vni);
+
+/// The link that leads to the network's DNS server: "nd001000".
+std::string overlay_dns_link(std::uint32_t vni);
 
 /// 02:42 and the address, as Docker's: an address that comes back brings its MAC address along, so
 /// that what other containers remember stays right.
@@ -52,6 +58,19 @@ bool overlay_floods(const Network& network);
 constexpr std::uint32_t tunnel_overhead(ipam::Family underlay) {
   return 14 + 8 + 8 + (underlay == ipam::Family::v4 ? 20 : 40);
 }
+
+/// What encryption adds besides: WireGuard's data header and tag 32, UDP 8, and IP.
+constexpr std::uint32_t encryption_overhead(ipam::Family underlay) {
+  return 16 + 16 + 8 + (underlay == ipam::Family::v4 ? 20 : 40);
+}
+
+/// Whether what the network's containers say is encrypted between hosts. Docker takes the bare key
+/// as yes. Throws std::invalid_argument.
+bool overlay_is_encrypted(const Options& options);
+
+/// What is added to a packet of a network between hosts. Encrypted tunnels run over IPv4 inside
+/// the encryption, whatever the underlay is.
+std::uint32_t overlay_overhead(const Network& network, ipam::Family underlay);
 
 /// The MTU that the options ask for, or what fits into `underlay_mtu`. Throws std::invalid_argument
 /// when the wish doesn't fit, or the result is too small for the network's families.

@@ -21,6 +21,7 @@ struct ClusterConfig {
   bool insecure = false;  // a store that isn't on this host, without TLS
   std::string vtep;       // an address or interface of this host; empty = towards the store
   std::optional<std::uint16_t> vxlan_port;
+  std::uint16_t wireguard_port = 51871;  // of this host's encrypted tunnels
   std::chrono::seconds dead_after{600};  // 0 = never
 
   bool is_member() const { return !store.empty(); }

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "netd/controller_state.h"
+#include "netd/engine_driver.h"
 #include "netd/etcd/load.h"
 #include "netd/log.h"
 #include "sandbox/echo.h"
@@ -82,6 +83,7 @@ void ClusterMember::start() {
     Store& store = controller_.state().store;
     host_ = own_id(store);
     const auto known = store.get(cluster_key);
+    encryption_ = Encryption(store, controller_.state().kernel, host_).published();
     membership_.emplace(*store_, keys_,
                         cluster::Membership::Options{.host = describe(vtep_),
                                                      .known_cluster = known ? known->value : "",
@@ -142,7 +144,9 @@ cluster::HostInfo ClusterMember::describe(const Vtep& vtep) const {
           .vtep = vtep.address,
           .mtu = vtep.mtu,
           .boot = sandbox::boot_id() + ":" + std::to_string(sandbox::netns_cookie()),
-          .version = NETD_VERSION};
+          .version = NETD_VERSION,
+          .encryption = encryption_,
+          .expects = expects_};
 }
 
 void ClusterMember::stop() {
@@ -225,6 +229,7 @@ void ClusterMember::run() {
       attempt([&] { verbs_.settle(); });
       attempt([&] { give_up_hosts(); });
     }
+    attempt([&] { look_after_keys(); });
     if (Clock::now() >= next_look) {
       next_look = Clock::now() + audit_period;
       look_around();
@@ -234,7 +239,11 @@ void ClusterMember::run() {
 
 void ClusterMember::join() {
   caught_up_ = false;
-  joined_as_ = membership_->join();
+  {
+    const std::lock_guard lock(place_mutex_);
+    joined_as_ = membership_->join();
+    has_key_ = encryption_ && !joined_as_.lost_inside;
+  }
   note_contact();
   log::info("this host is a live member of the cluster",
             {{"cluster", joined_as_.meta.cluster}, {"vtep", vtep_.address.to_string()}});
@@ -287,6 +296,7 @@ void ClusterMember::give_up(const std::string& host) {
 void ClusterMember::look_around() {
   underlay_changed_ = true;  // a notice may have been lost
   attempt([&] { gate_.run([&] { overlays_->audit(); }); });
+  attempt([&] { gate_.run([&] { controller_.engine().sweep(); }); });
   attempt([&] { heal(Extent::share); });
 }
 
@@ -321,16 +331,26 @@ std::vector<std::string> ClusterMember::networks_to_heal(Extent extent) {
 
 void ClusterMember::heal_network(const std::string& network_id) {
   std::map<std::string, std::string> in_books;  // endpoint -> token
+  std::map<std::string, std::string> texts;
   for (const Entry& entry : store_->list(keys_.endpoint(network_id, host_, "")))
-    if (const auto key = keys_.parse_endpoint(entry.key))
+    if (const auto key = keys_.parse_endpoint(entry.key)) {
       in_books[key->endpoint] = cluster::token_of(entry.value);
-  std::vector<cluster::Endpoint> missing;
+      texts[key->endpoint] = entry.value;
+    }
+  std::vector<cluster::Endpoint> missing, renamed;
   std::map<std::string, std::string> strays;
   gate_.run([&] {
     const Records& records = controller_.state().records;
     for (const auto& [id, token] : in_books) {
       const EndpointRecord* record = records.endpoint(id);
-      if (!record || record->remote.claim != token) strays[id] = token;
+      const BoundClaim* claim = controller_.state().bound.claim(id);
+      if (record && record->remote.claim == token) {
+        // An engine told its names when the store was away.
+        const cluster::Endpoint endpoint = in_cluster(*record, host_);
+        if (record->engine && texts[id] != cluster::to_text(endpoint)) renamed.push_back(endpoint);
+      } else if (!claim || claim->token != token) {
+        strays[id] = token;
+      }
     }
     for (const EndpointRecord* record : records.endpoints_of_network(network_id))
       if (record->progress.state == netd::State::joined && !record->remote.claim.empty() &&
@@ -342,6 +362,8 @@ void ClusterMember::heal_network(const std::string& network_id) {
               {{"endpoint", log::short_id(id)}});
     ledger_->remove_endpoint(network_id, id, token);
   }
+  for (const cluster::Endpoint& endpoint : renamed)
+    ledger_->rename_endpoint(endpoint);
   for (const cluster::Endpoint& endpoint : missing) {
     try {
       ledger_->add_again(endpoint);

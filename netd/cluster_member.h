@@ -71,6 +71,13 @@ class ClusterMember {
   /// Gives up a host that is not live. Throws Error.
   void give_up(const std::string& host);
 
+  /// This host has a key for encrypted networks, and the others can know it. Throws Error
+  /// (unavailable: this host can't encrypt, with the remedy), StoreError.
+  void prepare_encryption();
+  /// Begins to change this host's key; the new one is used when all hosts know it. Throws Error,
+  /// StoreError.
+  void rotate_key();
+
   struct State {
     bool joined = false;                                // at least once since netd began
     bool live = false;                                  // … and it reaches the store
@@ -105,6 +112,9 @@ class ClusterMember {
   void look_at_underlay();
   void tell_of_underlay();
   void probe_paths();
+  // cluster_encryption.cpp
+  void look_after_keys();
+  void publish();
   void give_up_hosts();
   bool wait(std::chrono::milliseconds time);
   std::optional<std::chrono::seconds> since_contact() const;
@@ -128,6 +138,11 @@ class ClusterMember {
   PathProbes probes_;                      // thread_'s, but for results()
   std::atomic<bool> underlay_changed_ = false;
   const std::uint32_t vtep_index_;  // of the link that the tunnels are on
+
+  std::mutex place_mutex_;  // one at a time changes what the others are told of this host
+  std::optional<cluster::HostEncryption> encryption_;  // guarded by place_mutex_, as the next two
+  std::map<std::string, std::string> expects_;         // next keys of other hosts
+  bool has_key_ = false;  // … and its address inside is claimed, both are published
 
   mutable std::mutex mutex_;
   std::condition_variable ended_;

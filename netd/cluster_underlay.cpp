@@ -17,14 +17,16 @@ std::vector<const NetworkRecord*> too_large(const Controller::State& state, cons
   std::vector<const NetworkRecord*> networks;
   for (const NetworkRecord* record : state.records.networks())
     if (record->network.tunnel && state.overlays && state.overlays->is_up(record->network.id) &&
-        record->network.tunnel->mtu + drivers::tunnel_overhead(vtep.address.family()) > vtep.mtu)
+        record->network.tunnel->mtu +
+                drivers::overlay_overhead(record->network, vtep.address.family()) >
+            vtep.mtu)
       networks.push_back(record);
   return networks;
 }
 
 Finding too_large_for(const NetworkRecord& record, const Vtep& vtep) {
   const std::uint32_t needed =
-      record.network.tunnel->mtu + drivers::tunnel_overhead(vtep.address.family());
+      record.network.tunnel->mtu + drivers::overlay_overhead(record.network, vtep.address.family());
   return {.severity = "broken",
           .object = "link " + vtep.link,
           .network = record.network.name,
@@ -95,6 +97,7 @@ void ClusterMember::look_at_underlay() {
 
 void ClusterMember::tell_of_underlay() {
   if (told_of_underlay_) return;
+  const std::lock_guard lock(place_mutex_);
   membership_->describe(describe(vtep_));
   told_of_underlay_ = true;
 }

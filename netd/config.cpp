@@ -43,6 +43,7 @@ struct Flags {
   bool insecure_store = false;
   std::optional<std::string> vtep;
   std::optional<int> vxlan_port;
+  std::optional<int> wireguard_port;
   std::optional<int> dead_after;
 };
 
@@ -117,6 +118,10 @@ void add_cluster_flags(CLI::App& app, Flags& flags) {
                  "UDP port of the tunnels, for the first host of a cluster (default 4789)")
       ->type_name("PORT")
       ->check(CLI::Range(1, 65535));
+  app.add_option("--wireguard-port", flags.wireguard_port,
+                 "UDP port of this host's encrypted tunnels (default 51871)")
+      ->type_name("PORT")
+      ->check(CLI::Range(1, 65535));
   app.add_option("--dead-after", flags.dead_after,
                  "Give up a host that was away for so long; 0 = never (default 600)")
       ->type_name("SECONDS")
@@ -170,6 +175,8 @@ void apply_cluster_flags(const Flags& flags, ClusterConfig& cluster) {
     refuse("vtep: is empty; name an address or interface of this host, or leave it out");
   if (flags.vtep) cluster.vtep = *flags.vtep;
   if (flags.vxlan_port) cluster.vxlan_port = static_cast<std::uint16_t>(*flags.vxlan_port);
+  if (flags.wireguard_port)
+    cluster.wireguard_port = static_cast<std::uint16_t>(*flags.wireguard_port);
   if (flags.dead_after) cluster.dead_after = std::chrono::seconds(*flags.dead_after);
 }
 

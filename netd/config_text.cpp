@@ -212,6 +212,10 @@ constexpr std::array readers{
         [](Key k, const Json& v,
            Config&
                c) { c.cluster.vxlan_port = static_cast<std::uint16_t>(number(k, v, 1, UINT16_MAX)); }},
+    Reader{"wireguard-port",
+           [](Key k, const Json& v, Config& c) {
+             c.cluster.wireguard_port = static_cast<std::uint16_t>(number(k, v, 1, UINT16_MAX));
+           }},
     Reader{
         "dead-after",
         [](Key k, const Json& v,

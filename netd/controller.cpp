@@ -67,6 +67,7 @@ Controller::State::State(const Config& config_, Store& store_, sandbox::Kernel& 
       host_ipv6(kernel_.read_sysctl("", "net/ipv6/conf/all/forwarding").has_value()),
       addresses(address_pools(config_, store_)),
       claims(store_, addresses),
+      bound(store_),
       ports(config_.userland_proxy, host_ipv6) {}
 
 std::string Controller::State::make_id() {

@@ -267,7 +267,10 @@ std::vector<std::string> Controller::State::finish_network(NetworkRecord& record
   // Their way is RemoteVerbs::create_overlay.
   if (record.network.driver == overlay_driver)
     throw drivers::Refused(
-        "overlay networks are the cluster's: make them with netctl network create -d overlay");
+        "overlay networks are the cluster's: make one with netctl network create -d overlay NAME; "
+        "an "
+        "engine's network stands for it with -o io.netd.network=NAME and --ipam-opt "
+        "io.netd.network=NAME");
   const drivers::Driver& driver = driver_of(record);
   std::vector<std::string> warnings = driver.check_network(record.network);
   choose_link(*this, driver, record.network, warnings);

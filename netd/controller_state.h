@@ -11,6 +11,7 @@
 #include "drivers/registry.h"
 #include "drivers/sandbox_plan.h"
 #include "netd/addresses.h"
+#include "netd/cluster_claims.h"
 #include "netd/config.h"
 #include "netd/controller.h"
 #include "netd/dhcp/client.h"
@@ -66,6 +67,7 @@ struct Controller::State {
   Records records;
   Addresses addresses;
   EngineClaims claims;
+  ClusterClaims bound;  // … of the cluster's networks
   Names names;
   PublishedPorts ports;
   std::mt19937_64 random{std::random_device{}()};

@@ -232,7 +232,10 @@ void Daemon::learn(const plugin::EngineNames::Answer& answer) {
   try {
     EngineDriver engine = controller_.engine();
     engine.learn_network(answer.question.network_id, answer.network_name);
-    if (answer.container) engine.learn(answer.question.endpoint_id, *answer.container);
+    if (!answer.container) return;
+    engine.learn(answer.question.endpoint_id, *answer.container);
+    if (engine.is_bound(answer.question.network_id))
+      verbs_.publish_names(answer.question.endpoint_id);
   } catch (const std::exception& error) {
     log::warn("an engine's names are not kept", {{"error", error.what()}});
   }
@@ -249,6 +252,11 @@ void Daemon::ask_for_missing_names() {
       if (endpoint->engine && endpoint->engine->container_id.empty())
         names_.ask({network->engine->api, id, endpoint->endpoint.id});
   }
+  for (const BoundNetwork* bound : controller_.state().bound.networks())
+    for (const EndpointRecord* endpoint : controller_.endpoints_of(bound->cluster))
+      if (endpoint->engine && endpoint->engine->network == bound->id && !bound->api.empty() &&
+          endpoint->engine->container_id.empty())
+        names_.ask({bound->api, bound->id, endpoint->endpoint.id});
 }
 
 /// State belongs to the control thread from its first touch on.

@@ -20,6 +20,7 @@ auto with_sweep(EngineDriver& driver, const Act& act) {
 
 ClaimedPool EngineDriver::request_pool(const PoolAsk& ask) {
   state_.begin_again();
+  if (!ask.network.empty()) return with_sweep(*this, [&] { return request_bound_pool(ask); });
   const std::string id = state_.make_id().substr(0, 16);
   const Addresses::Request request{
       .network_id = id,
@@ -34,6 +35,7 @@ ClaimedPool EngineDriver::request_pool(const PoolAsk& ask) {
 
 void EngineDriver::release_pool(const std::string& id) {
   state_.claims.close_pool(id);
+  state_.bound.close_pool(id);
 }
 
 ipam::Prefix EngineDriver::request_address(const AddressAsk& ask) {

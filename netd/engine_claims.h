@@ -26,6 +26,7 @@ namespace netd {
 struct PoolAsk {
   PoolRequest pool;
   bool ipv6 = false;
+  std::string network;  // `--ipam-opt io.netd.network`; empty = netd's own pools
   std::optional<sandbox::ProcessIdentity> process;
 };
 

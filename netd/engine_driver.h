@@ -24,12 +24,13 @@
 #include <string>
 #include <vector>
 
+#include "netd/cluster_claims.h"
 #include "netd/controller.h"
 #include "netd/engine_claims.h"
 
 namespace netd {
 
-/// NetworkDriver.CreateNetwork
+/// NetworkDriver.CreateNetwork; with the option io.netd.network it stands for one of the cluster's.
 struct EngineNetworkSpec {
   /// One element of IPv4Data or IPv6Data.
   struct Pool {
@@ -65,6 +66,9 @@ struct EngineJoinSpec {
   std::optional<std::vector<drivers::PortBinding>> ports;  // of Join's options, where it has any
   std::optional<sandbox::ProcessIdentity> process;
 };
+
+/// Throws std::invalid_argument unless it is "" or where an engine's API is asked (a unix socket).
+void check_engine_api(const std::string& api);
 
 /// Stands for the namespace of a container where the engine does not say it.
 inline constexpr const char* unknown_sandbox = "unknown";
@@ -117,10 +121,34 @@ class EngineDriver {
   void revoke(const std::string& network_id, const std::string& id);
 
   // --- what the engine's API tells (plugin/engine_names.h)
+  /// Where it is asked about a network; empty: nowhere.
+  std::string api_of(const std::string& network_id) const;
   /// Gone meanwhile = nothing happens.
   void learn(const std::string& endpoint_id, const ContainerNames& container);
   /// The name, unless another network has it.
   void learn_network(const std::string& network_id, const std::string& name);
+
+  // --- networks of the cluster (engine_overlay.cpp). What asks the cluster's books is done by
+  // --- RemoteVerbs in between: the verbs are begun and ended here.
+  bool is_bound(const std::string& network_id) const;
+  bool is_bound_pool(const std::string& pool) const;
+  /// The cluster's network that an engine's stands for. Throws Error where there is none (any
+  /// more).
+  const NetworkRecord& bound_network(const std::string& network_id) const;
+  struct BegunClaim {
+    std::optional<ipam::Prefix> known;  // the answer, when the books need not be asked
+    BoundClaim claim;                   // on record, without its address
+    ipam::Family family = ipam::Family::v4;
+  };
+  BegunClaim begin_claim(const AddressAsk& ask);
+  /// The claim that nothing is left of: to be struck out.
+  std::optional<BoundClaim> give_back(const std::string& pool, const ipam::Address& address);
+  struct BegunEndpoint {
+    EndpointRecord record;           // joined: it was made before
+    std::vector<BoundClaim> before;  // what its addresses are claimed by
+  };
+  BegunEndpoint begin_endpoint(const EngineEndpointSpec& spec);
+  void finish_endpoint(const BegunEndpoint& begun);
 
   /// Boot, after the networks: takes the published ports again, and makes the endpoints what their
   /// driver says today, but for links that the engine has or had. Problems are added to the list.
@@ -130,11 +158,14 @@ class EngineDriver {
   std::size_t sweep();
 
  private:
+  /// The id of the network that it is here: an engine's may stand for one of the cluster.
+  const std::string& here(const std::string& network_id) const;
   const NetworkRecord& network(const std::string& id) const;
   NetworkRecord describe(const EngineNetworkSpec& spec) const;
   void open_pools(const EngineNetworkSpec& spec, NetworkRecord& record,
                   std::vector<Addresses::Claim>& claims);
   void check_endpoint(const EngineEndpointSpec& spec, const NetworkRecord& network) const;
+  EndpointRecord describe_endpoint(const EngineEndpointSpec& spec, const NetworkRecord& network);
   void take_addresses(const EngineEndpointSpec& spec, const NetworkRecord& network);
   void restore_endpoint(EndpointRecord record, std::vector<std::string>& problems);
   /// What joining a sandbox changes in the record.
@@ -144,6 +175,17 @@ class EngineDriver {
   /// Carries out what changed records mean for the kernel, all or nothing.
   void change(std::vector<EndpointRecord> records);
   void drop(const EndpointRecord& record);
+
+  // --- networks of the cluster (engine_overlay.cpp)
+  const NetworkRecord& find_cluster_network(const std::string& name) const;
+  ClaimedPool request_bound_pool(const PoolAsk& ask);
+  void bind_network(const EngineNetworkSpec& spec);
+  void unbind_network(const std::string& id);
+  /// The engine's firewall has to let the network through, or not any more.
+  void stand_beside_engine(const std::string& network_id, bool beside);
+  ipam::Prefix reserved_address(const AddressAsk& ask, const drivers::Pool& pool,
+                                const std::string& network) const;
+  void keep_claim(const EndpointRecord& gone);
 
   // --- published ports (engine_ports.cpp)
   /// A container's ports belong to all its endpoints that the engine made gateways: the one for

@@ -7,6 +7,7 @@
 #include "netd/controller_state.h"
 #include "netd/engine_driver.h"
 #include "netd/log.h"
+#include "netd/overlays.h"
 
 namespace netd {
 namespace {
@@ -36,7 +37,7 @@ std::vector<ipam::Address> addresses_of(const drivers::Endpoint& endpoint) {
 const EndpointRecord& EngineDriver::endpoint(const std::string& network_id,
                                              const std::string& id) const {
   const EndpointRecord* record = state_.records.endpoint(id);
-  if (!record || !record->engine || record->network_id != network_id)
+  if (!record || !record->engine || record->network_id != here(network_id))
     throw Error(ErrorKind::not_found,
                 fmt::format("endpoint {} is not known on network {}", id, network_id));
   return *record;
@@ -44,14 +45,13 @@ const EndpointRecord& EngineDriver::endpoint(const std::string& network_id,
 
 void EngineDriver::check_endpoint(const EngineEndpointSpec& spec,
                                   const NetworkRecord& network) const {
-  if (!network.engine)
+  if (!network.engine && !is_bound(spec.network_id))
     throw drivers::Refused(
         fmt::format("network {} is netd's own, not the engine's", network.network.name));
   state_.check_room(network);
-  const auto& pools = state_.addresses.pools(network.network.id);
   for (const auto& address : {spec.ipv4, spec.ipv6})
-    if (address && std::ranges::none_of(pools, [&](const ipam::Pool& pool) {
-          return pool.contains(address->address);
+    if (address && std::ranges::none_of(network.network.pools, [&](const drivers::Pool& pool) {
+          return pool.subnet.contains(address->address);
         }))
       throw std::invalid_argument("no configured subnet contains IP address " +
                                   address->address.to_string());
@@ -75,13 +75,10 @@ void EngineDriver::take_addresses(const EngineEndpointSpec& spec, const NetworkR
   undo.dismiss();
 }
 
-const EndpointRecord& EngineDriver::create_endpoint(const EngineEndpointSpec& spec) {
-  if (const EndpointRecord* before = state_.records.endpoint(spec.id);
-      before && before->engine && before->network_id == spec.network_id)
-    return *before;
-  const NetworkRecord& of = network(spec.network_id);
+EndpointRecord EngineDriver::describe_endpoint(const EngineEndpointSpec& spec,
+                                               const NetworkRecord& of) {
   check_endpoint(spec, of);
-  EndpointRecord record{.network_id = spec.network_id,
+  EndpointRecord record{.network_id = of.network.id,
                         .engine = EngineEndpoint{.process = spec.process, .ports = spec.ports},
                         .order = state_.next_order++};
   record.endpoint.id = spec.id;
@@ -93,6 +90,15 @@ const EndpointRecord& EngineDriver::create_endpoint(const EngineEndpointSpec& sp
   for (const std::string& warning :
        state_.driver_of(of).check_endpoint(of.network, record.endpoint))
     log::warn(warning, {{"endpoint", log::short_id(spec.id)}});
+  return record;
+}
+
+const EndpointRecord& EngineDriver::create_endpoint(const EngineEndpointSpec& spec) {
+  if (const EndpointRecord* before = state_.records.endpoint(spec.id);
+      before && before->engine && before->network_id == spec.network_id)
+    return *before;
+  const NetworkRecord& of = network(spec.network_id);
+  const EndpointRecord record = describe_endpoint(spec, of);
   take_addresses(spec, of);
   try {
     Work work(state_.store, state_.kernel, state_.records);
@@ -181,15 +187,19 @@ JoinedLink EngineDriver::join(const EngineJoinSpec& spec) {
       link.routes.push_back({{ipam::Address::any(family), 0}, std::nullopt});
   std::ranges::move(driver.routes(of.network, found.endpoint), std::back_inserter(link.routes));
   link.disable_gateway_service = !link.gateway4 && !of.network.internal;
+  // The way out of the cluster, and published ports, are docker_gwbridge's.
+  const bool is_overlay = of.network.tunnel.has_value();
+  if (is_overlay) link.disable_gateway_service = of.network.internal;
   // The engine asks only gateways to publish ports.
-  if (!link.gateway4 && !link.gateway6) log_ignored_ports(endpoint(spec.network_id, spec.id));
+  if (!link.gateway4 && !link.gateway6 && !is_overlay)
+    log_ignored_ports(endpoint(spec.network_id, spec.id));
   return link;
 }
 
 void EngineDriver::leave(const std::string& network_id, const std::string& id) {
   const EndpointRecord* found = state_.records.endpoint(id);
   if (!found || !found->engine || found->engine->sandbox_key.empty() ||
-      found->network_id != network_id)
+      found->network_id != here(network_id))
     return;
   const SharedPorts shared = ports_shared_with(*found);
   EndpointRecord record = *found;
@@ -216,16 +226,21 @@ void EngineDriver::drop(const EndpointRecord& record) {
   leave(record.network_id, record.endpoint.id);
   const EndpointRecord gone = *state_.records.endpoint(record.endpoint.id);
   // The address is the engine's until it gives it back: on record before the endpoint is not.
+  const bool is_bound = !gone.engine->network.empty();
+  if (is_bound) keep_claim(gone);
   for (const ipam::Address& address : addresses_of(gone.endpoint))
-    state_.claims.disown(gone.network_id, address, gone.engine->process);
+    if (!is_bound) state_.claims.disown(gone.network_id, address, gone.engine->process);
   Work work(state_.store, state_.kernel, state_.records);
   work.remove(gone);
   throw_failures("endpoint " + log::short_id(gone.endpoint.id), work.commit(Durability::process));
+  if (is_bound && state_.overlays) state_.overlays->bring_down_if_unused(gone.network_id);
 }
 
 void EngineDriver::delete_endpoint(const std::string& network_id, const std::string& id) {
   const EndpointRecord* found = state_.records.endpoint(id);
-  if (!found || !found->engine || found->network_id != network_id) return;
+  if (!found || !found->engine || found->network_id != here(network_id)) return;
+  if (found->progress.state == netd::State::joining)
+    throw Error(ErrorKind::conflict, fmt::format("endpoint {} is being made", id));
   drop(*found);
 }
 

@@ -17,14 +17,6 @@ std::string take(drivers::Options& options, std::string_view key) {
   return node.empty() ? "" : std::move(node.mapped());
 }
 
-void check_api(const std::string& api) {
-  constexpr std::size_t longest = 107 + 7;  // unix(7): sun_path, and the scheme
-  if (api.empty() || (api.starts_with("unix:///") && api.size() <= longest)) return;
-  throw std::invalid_argument(
-      fmt::format("{}: \"{}\" is no socket of an engine: write it like unix:///var/run/docker.sock",
-                  drivers::option_engine_api, api));
-}
-
 /// Gateway and auxiliary addresses, which nobody else gets.
 std::vector<ipam::Address> owned_addresses(const drivers::Network& network) {
   std::vector<ipam::Address> owned;
@@ -43,6 +35,16 @@ PoolRequest request_of(const drivers::Pool& pool) {
           .auxiliary = pool.auxiliary};
 }
 
+/// Only the pools were asked for as those of a network of the cluster.
+void refuse_bound_pool(const Controller::State& state, const ipam::Prefix& subnet) {
+  for (const BoundPool* pool : state.bound.unbound())
+    if (const NetworkRecord* of = state.records.network(pool->cluster);
+        of && pool->subnet == subnet)
+      throw std::invalid_argument(
+          fmt::format("--ipam-opt {0}={1} without -o {0}={1}: give both, or neither",
+                      drivers::option_engine_network, of->network.name));
+}
+
 void check_subnets(const EngineNetworkSpec& spec) {
   for (const EngineNetworkSpec::Pool& each : spec.pools)
     if (each.pool.subnet.length == 0)
@@ -52,7 +54,16 @@ void check_subnets(const EngineNetworkSpec& spec) {
 
 }  // namespace
 
+void check_engine_api(const std::string& api) {
+  constexpr std::size_t longest = 107 + 7;  // unix(7): sun_path, and the scheme
+  if (api.empty() || (api.starts_with("unix:///") && api.size() <= longest)) return;
+  throw std::invalid_argument(
+      fmt::format("{}: \"{}\" is no socket of an engine: write it like unix:///var/run/docker.sock",
+                  drivers::option_engine_api, api));
+}
+
 const NetworkRecord& EngineDriver::network(const std::string& id) const {
+  if (is_bound(id)) return bound_network(id);
   const NetworkRecord* record = state_.records.network(id);
   if (!record)
     throw Error(ErrorKind::not_found,
@@ -80,11 +91,12 @@ NetworkRecord EngineDriver::describe(const EngineNetworkSpec& spec) const {
   NetworkRecord record = state_.describe_network(wanted, spec.id);
   record.network.beside_engine = true;
   record.engine = {.api = take(record.network.options, drivers::option_engine_api), .named = named};
-  check_api(record.engine->api);
+  check_engine_api(record.engine->api);
   return record;
 }
 
 bool EngineDriver::wants_gateway(const EngineNetworkSpec& spec, ipam::Family family) const {
+  if (spec.options.contains(std::string(drivers::option_engine_network))) return false;
   const NetworkRecord record = describe(spec);
   return state_.driver_of(record).wants_gateway(record.network, family);
 }
@@ -106,6 +118,7 @@ void EngineDriver::open_pools(const EngineNetworkSpec& spec, NetworkRecord& reco
   for (const EngineNetworkSpec::Pool& each : spec.pools) {
     const ClaimedPool* claim =
         state_.claims.find_claim(each.pool.subnet, each.pool.gateway, spec.process);
+    if (!claim) refuse_bound_pool(state_, each.pool.subnet);
     if (!claim)
       throw std::invalid_argument(
           fmt::format("invalid pool request: {} was not asked for, or is another network's: create "
@@ -131,7 +144,11 @@ void EngineDriver::open_pools(const EngineNetworkSpec& spec, NetworkRecord& reco
 
 std::vector<std::string> EngineDriver::create_network(const EngineNetworkSpec& spec) {
   state_.begin_again();
-  if (state_.records.network(spec.id)) return {};  // said before
+  if (state_.records.network(spec.id) || is_bound(spec.id)) return {};  // said before
+  if (spec.options.contains(std::string(drivers::option_engine_network))) {
+    bind_network(spec);
+    return {};
+  }
   NetworkRecord record = describe(spec);
   state_.check_network(record);
   std::vector<Addresses::Claim> claims;
@@ -153,6 +170,7 @@ std::vector<std::string> EngineDriver::create_network(const EngineNetworkSpec& s
 }
 
 void EngineDriver::delete_network(const std::string& id) {
+  if (is_bound(id)) return unbind_network(id);
   const NetworkRecord* found = state_.records.network(id);
   if (!found || !found->engine) return;
   bool in_use = false;
@@ -174,6 +192,12 @@ void EngineDriver::delete_network(const std::string& id) {
   work.change(std::move(kept));
   work.commit(Durability::power);
   state_.claims.drop_network(id);
+}
+
+std::string EngineDriver::api_of(const std::string& network_id) const {
+  if (const BoundNetwork* bound = state_.bound.network(network_id)) return bound->api;
+  const NetworkRecord* record = state_.records.network(network_id);
+  return record && record->engine ? record->engine->api : "";
 }
 
 void EngineDriver::learn_network(const std::string& network_id, const std::string& name) {

@@ -86,7 +86,7 @@ void EngineDriver::program(const std::string& network_id, const std::string& id,
 
 void EngineDriver::revoke(const std::string& network_id, const std::string& id) {
   const EndpointRecord* found = state_.records.endpoint(id);
-  if (!found || !found->engine || !found->engine->external || found->network_id != network_id)
+  if (!found || !found->engine || !found->engine->external || found->network_id != here(network_id))
     return;
   EndpointRecord record = *found;
   record.engine->external = false;

@@ -54,7 +54,9 @@ std::size_t EngineDriver::sweep() {
   };
   std::size_t swept = 0;
   for (const EndpointRecord* record : state_.records.endpoints()) {
-    if (!record->engine || !record->engine->process || !is_gone(*record->engine->process)) continue;
+    if (!record->engine || !record->engine->process || !is_gone(*record->engine->process) ||
+        record->progress.state == State::joining)
+      continue;
     // A link without an end here can't be looked for: it may be in a container that lives on.
     const std::string& host_link = record->endpoint.host_link;
     const bool is_used = !record->engine->sandbox_key.empty() &&
@@ -65,7 +67,7 @@ std::size_t EngineDriver::sweep() {
     drop(EndpointRecord(*record));
     ++swept;
   }
-  return swept + state_.claims.give_up(is_gone);
+  return swept + state_.claims.give_up(is_gone) + state_.bound.give_up(is_gone);
 }
 
 }  // namespace netd

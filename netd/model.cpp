@@ -78,7 +78,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NetworkRecord, network, created_
                                                 ipam_driver, ipam_options, labels, predefined,
                                                 engine, remote, progress)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EngineEndpoint, process, sandbox_key, netns_source,
-                                                ports, external, container_id, container_name)
+                                                ports, external, network, container_id,
+                                                container_name)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EndpointRecord, endpoint, network_id, sandbox_id,
                                                 engine, spec, dns_names, order, remote, lease,
                                                 progress)

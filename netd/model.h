@@ -136,6 +136,7 @@ struct EngineEndpoint {
   std::string netns_source;  // the engine's own namespace; empty = netd's
   std::vector<drivers::PortBinding> ports;  // asked for
   bool external = false;                    // its ports are published: it is the gateway
+  std::string network;  // the engine's, where that stands for a network of the cluster
   // From the engine's API; empty = not known.
   std::string container_id;
   std::string container_name;

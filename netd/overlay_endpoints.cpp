@@ -36,6 +36,7 @@ void Overlays::follow(const NetworkRecord& record, std::function<void()> ready) 
   if (network.programmed) return ready();
   network.waiting.push_back(std::move(ready));
   if (!is_new) return;
+  network.encrypted = drivers::overlay_is_encrypted(record.network.options);
   network.table = std::make_unique<sandbox::PeerTable>(
       state_.kernel.peers(),
       sandbox::PeerLinks{.bridge = record.network.link_index,
@@ -91,13 +92,16 @@ bool Overlays::is_stale() const {
   });
 }
 
-std::optional<sandbox::Peer> Overlays::peer_of(const cluster::Endpoint& endpoint) const {
+/// Nothing: no way to its host is known, or none that is encrypted where that has to be.
+std::optional<sandbox::Peer> Overlays::peer_of(const Followed& network,
+                                               const cluster::Endpoint& endpoint) const {
   const auto host = hosts_.find(endpoint.host);
   if (host == hosts_.end() || !host->second.info) return std::nullopt;
-  sandbox::Peer peer{.mac = endpoint.mac,
-                     .addresses = dns_host(endpoint).addresses,
-                     .vtep = host->second.info->vtep};
-  return peer;
+  const cluster::HostInfo& info = *host->second.info;
+  if (network.encrypted && !info.encryption) return std::nullopt;
+  return sandbox::Peer{.mac = endpoint.mac,
+                       .addresses = dns_host(endpoint).addresses,
+                       .vtep = network.encrypted ? info.encryption->inside : info.vtep};
 }
 
 bool Overlays::take_endpoints(const std::string& network_id, const Snapshot& snapshot,
@@ -142,9 +146,10 @@ bool Overlays::take_endpoints(const std::string& network_id, const Snapshot& sna
 /// entries would go. Who waits for the network goes on then.
 void Overlays::program(Followed& network) {
   if (!network.told || !hosts_told_) return;
+  if (network.encrypted) encrypt();
   std::vector<std::pair<std::string, sandbox::Peer>> peers;
   for (const auto& [id, endpoint] : network.remote)
-    if (auto peer = peer_of(endpoint)) peers.emplace_back(id, std::move(*peer));
+    if (auto peer = peer_of(network, endpoint)) peers.emplace_back(id, std::move(*peer));
   note(network.table->assign(peers), network);
   network.programmed = true;
   for (const auto& ready : std::exchange(network.waiting, {}))
@@ -160,13 +165,14 @@ void Overlays::change_endpoint(const std::string& network_id, const Watched& wat
   const auto endpoint = read_value<cluster::Endpoint>(watched.change.key, *watched.change.value);
   if (!endpoint) return;
   network.remote.insert_or_assign(key->endpoint, *endpoint);
+  if (network.encrypted && !encryption_.knows(endpoint->host)) encrypt();
   put(network, *endpoint);
   state_.names.publish(network_id, dns_host(*endpoint));
 }
 
 void Overlays::put(Followed& network, const cluster::Endpoint& endpoint) {
   if (!network.programmed) return;
-  const auto peer = peer_of(endpoint);
+  const auto peer = peer_of(network, endpoint);
   note(peer ? network.table->put(endpoint.id, *peer) : network.table->erase(endpoint.id), network);
 }
 
@@ -175,6 +181,7 @@ void Overlays::drop(Followed& network, const std::string& network_id,
   network.remote.erase(endpoint_id);
   state_.names.withdraw(network_id, endpoint_id);
   if (network.programmed) note(network.table->erase(endpoint_id), network);
+  if (network.encrypted) encrypt();
 }
 
 void Overlays::note(const sandbox::PeerReport& report, const Followed& network) {
@@ -191,7 +198,7 @@ std::vector<Overlays::Remote> Overlays::remote_endpoints(const std::string& netw
   const auto followed = followed_.find(network_id);
   if (followed == followed_.end()) return all;
   for (const auto& [id, endpoint] : followed->second.remote)
-    all.push_back({endpoint, peer_of(endpoint).has_value()});
+    all.push_back({endpoint, peer_of(followed->second, endpoint).has_value()});
   return all;
 }
 

@@ -1,5 +1,6 @@
 // The hosts of the cluster: who may send to this one, who is live.
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <unordered_set>
@@ -28,6 +29,12 @@ std::vector<sandbox::Element> admitted_hosts(Store& store) {
   for (const std::string& text : json.value("hosts", std::vector<std::string>()))
     if (const auto address = ipam::Address::parse(text))
       elements.push_back(drivers::tunnel_host(*address));
+  return elements;
+}
+
+std::vector<sandbox::Element> cluster_elements(Store& store, sandbox::Kernel& kernel) {
+  auto elements = admitted_hosts(store);
+  std::ranges::move(encryption_elements(store, kernel), std::back_inserter(elements));
   return elements;
 }
 
@@ -115,6 +122,7 @@ void Overlays::hosts_changed(const std::set<std::string>& moved) {
     return !host.second.info && !host.second.live && !host.second.given_up;
   });
   admit_hosts();
+  encrypt();
   for (auto& [network_id, network] : followed_)
     for (const auto& [id, endpoint] : network.remote)
       if (moved.contains(endpoint.host)) put(network, endpoint);
@@ -152,7 +160,8 @@ std::map<ipam::Address, std::size_t> Overlays::paths() const {
     const NetworkRecord* record = state_.records.network(id);
     if (!record || !network.programmed) continue;
     const drivers::Tunnel& tunnel = *record->network.tunnel;
-    const std::size_t bytes = tunnel.mtu + drivers::tunnel_overhead(tunnel.local.family());
+    const std::size_t bytes =
+        tunnel.mtu + drivers::overlay_overhead(record->network, self_.vtep.family());
     std::unordered_set<std::string_view> there;
     for (const auto& [endpoint_id, endpoint] : network.remote)
       there.insert(endpoint.host);

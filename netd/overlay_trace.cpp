@@ -15,7 +15,8 @@ namespace netd {
 namespace {
 
 constexpr std::chrono::milliseconds patience{1000};
-constexpr std::size_t small_packet = 84;  // what ping sends
+constexpr std::size_t small_packet = 84;       // what ping sends
+constexpr std::int64_t longest_session = 180;  // REJECT_AFTER_TIME, WireGuard 6.1
 
 /// One end, and the network that is looked at.
 struct Start {
@@ -66,6 +67,7 @@ class Tracer {
     find(candidates, to);
     look_at_host();
     look_at_kernel();
+    look_at_encryption();
     send();
     if (trace_.works)
       trace_.verdict = fmt::format("{} reaches {}", start_.name, to);
@@ -170,6 +172,23 @@ class Tracer {
     });
   }
 
+  void look_at_encryption() {
+    if (is_local_ || !drivers::overlay_is_encrypted(start_.network.options)) return;
+    gate_.run([&] {
+      const Encryption& encryption = controller_.state().overlays->encryption();
+      if (!encryption.is_up())
+        return note("encryption", false, "the link that encrypts is not up",
+                    "within a minute netd makes it again");
+      const auto ages = encryption.seconds_since_proof();
+      const auto age = ages.find(goal_.host);
+      const bool fresh = age != ages.end() && age->second <= longest_session;
+      note("encryption", fresh,
+           age == ages.end() ? "its host has never proved its key"
+                             : fmt::format("its host proved its key {} s ago", age->second),
+           "does UDP pass between the hosts, to the port of --wireguard-port there?");
+    });
+  }
+
   void send() {
     const auto& to = goal_.ipv4 ? goal_.ipv4 : goal_.ipv6;
     if (!to) return note("a packet", false, "it has no address");
@@ -182,8 +201,11 @@ class Tracer {
     const auto full = sandbox::echo(start_.netns, to->address, most, patience);
     note(fmt::format("a packet of {} bytes, the network's MTU", most), full.answered,
          full.answered ? fmt::format("answered after {} µs", full.time.count()) : full.problem,
-         fmt::format("the way between the hosts does not carry packets of {} bytes",
-                     most + drivers::tunnel_overhead(start_.network.tunnel->local.family())));
+         fmt::format(
+             "the way between the hosts does not carry packets of {} bytes", most + gate_.run([&] {
+               const Overlays& overlays = *controller_.state().overlays;
+               return drivers::overlay_overhead(start_.network, overlays.self().vtep.family());
+             })));
     trace_.works = full.answered && arrives_whole(to->address);
   }
 

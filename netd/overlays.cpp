@@ -17,7 +17,8 @@ Overlays::Overlays(Controller::State& state, cluster::Keys keys, Self self, Foll
       keys_(std::move(keys)),
       self_(std::move(self)),
       follow_(std::move(follow)),
-      memory_(memory) {
+      memory_(memory),
+      encryption_(state.store, state.kernel, self_.host) {
   resume();
   recall();
 }
@@ -60,17 +61,24 @@ void Overlays::resume() {
   }
   for (const std::string& id : unused)
     bring_down_if_unused(id);
-  for (const std::string& id : used)
+  if (std::ranges::any_of(used, [&](const std::string& id) {
+        return drivers::overlay_is_encrypted(state_.records.network(id)->network.options);
+      }))
+    bring_up_encryption();
+  else
+    bring_down_encryption_if_unused();
+  for (const std::string& id : used) {
+    serve_names(*state_.records.network(id));
     follow(*state_.records.network(id), [] {});
+  }
 }
 
 /// This host's tunnels end elsewhere since netd was started anew.
 void Overlays::move_tunnel(const std::string& network_id) {
   NetworkRecord record = *state_.records.network(network_id);
-  drivers::Tunnel& tunnel = *record.network.tunnel;
-  if (tunnel.local == self_.vtep && tunnel.port == self_.port) return;
-  tunnel.local = self_.vtep;
-  tunnel.port = self_.port;
+  const drivers::Tunnel before = *record.network.tunnel;
+  place_tunnel(record);
+  if (*record.network.tunnel == before) return;
   record.progress.plan = state_.driver_of(record).network_plan(record.network);
   try {
     Work work(state_.store, state_.kernel, state_.records);
@@ -80,6 +88,16 @@ void Overlays::move_tunnel(const std::string& network_id) {
     log::error("a network's tunnel can't be moved to this host's new address",
                {{"network", record.network.name}, {"error", error.what()}});
   }
+}
+
+/// Where its end is on this host.
+void Overlays::place_tunnel(NetworkRecord& record) const {
+  drivers::Tunnel& tunnel = *record.network.tunnel;
+  tunnel.local = self_.vtep;
+  tunnel.port = self_.port;
+  if (!drivers::overlay_is_encrypted(record.network.options) || !encryption_.identity()) return;
+  tunnel.local = encryption_.identity()->inside;
+  tunnel.port = encrypted_port(self_.port);
 }
 
 // --- networks
@@ -183,6 +201,7 @@ void Overlays::forget(const std::string& network_id) {
   }
   try {
     unfollow(network_id);
+    stop_serving(*record);
     state_.remove_network(*record);
   } catch (const std::exception& error) {
     log::warn("a network that is gone from the cluster is not wholly gone from here",
@@ -196,18 +215,19 @@ void Overlays::bring_up(const std::string& network_id, std::function<void()> rea
   const NetworkRecord* found = state_.records.network(network_id);
   if (!found) throw Error(ErrorKind::not_found, "the network was removed from the cluster");
   NetworkRecord record = *found;
-  drivers::Tunnel& tunnel = *record.network.tunnel;
-  const std::uint32_t needed = tunnel.mtu + drivers::tunnel_overhead(self_.vtep.family());
+  const drivers::Tunnel& tunnel = *record.network.tunnel;
+  const std::uint32_t overhead = drivers::overlay_overhead(record.network, self_.vtep.family());
+  const std::uint32_t needed = tunnel.mtu + overhead;
   if (needed > self_.mtu)
-    throw Error(ErrorKind::conflict,
-                fmt::format("network {} has an MTU of {}, for which this host's link to the others "
-                            "needs one of {}; it has {}: raise it, or make the network with -o "
-                            "com.docker.network.driver.mtu={}",
-                            record.network.name, tunnel.mtu, needed, self_.mtu,
-                            self_.mtu - drivers::tunnel_overhead(self_.vtep.family())));
+    throw Error(
+        ErrorKind::conflict,
+        fmt::format("network {} has an MTU of {}, for which this host's link to the others "
+                    "needs one of {}; it has {}: raise it, or make the network with -o "
+                    "com.docker.network.driver.mtu={}",
+                    record.network.name, tunnel.mtu, needed, self_.mtu, self_.mtu - overhead));
+  if (drivers::overlay_is_encrypted(record.network.options)) bring_up_encryption();
   if (record.progress.plan.empty()) {
-    tunnel.local = self_.vtep;
-    tunnel.port = self_.port;
+    place_tunnel(record);
     record.progress.plan = state_.driver_of(record).network_plan(record.network);
     Work work(state_.store, state_.kernel, state_.records);
     work.change(record);
@@ -219,6 +239,7 @@ void Overlays::bring_up(const std::string& network_id, std::function<void()> rea
     if (repair_links(network_id) > 0 && up != followed_.end() && up->second.programmed)
       note(up->second.table->audit(), up->second);
   }
+  serve_names(record);
   follow(record, std::move(ready));
 }
 
@@ -228,6 +249,7 @@ void Overlays::bring_down_if_unused(const std::string& network_id) {
       !state_.records.endpoints_of_network(network_id).empty())
     return;
   unfollow(network_id);
+  stop_serving(*found);
   if (networks_told_ && !networks_.contains(network_id)) return forget(network_id);
   if (found->progress.plan.empty()) return;
   NetworkRecord record = *found;
@@ -237,6 +259,7 @@ void Overlays::bring_down_if_unused(const std::string& network_id) {
     work.change(record);
     for (const std::string& failure : work.commit(Durability::power))
       log::warn("an overlay network's links are not wholly gone", {{"error", failure}});
+    bring_down_encryption_if_unused();
   } catch (const std::exception& error) {
     log::warn("an overlay network's links stay, later again",
               {{"network", record.network.name}, {"error", error.what()}});
@@ -293,6 +316,7 @@ std::size_t Overlays::repair_links(const std::string& network_id) {
     sandbox::transition(state_.kernel, {}, broken);
   }
   if (!loose_.contains(network_id)) return 0;
+  serve_names(record);
   const auto failures =
       attach_ports(state_.kernel, state_.records.endpoints_of_network(network_id));
   if (failures.empty()) loose_.erase(network_id);
@@ -326,6 +350,12 @@ std::size_t Overlays::audit() {
       log::warn("an overlay network could not be looked through",
                 {{"network", log::short_id(id)}, {"error", error.what()}});
     }
+  }
+  try {
+    repaired += encryption_.audit();
+  } catch (const std::exception& error) {
+    log::warn("encrypted tunnels could not be looked through, later again",
+              {{"error", error.what()}});
   }
   learn_missing();
   if (repaired > 0)

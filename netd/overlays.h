@@ -21,6 +21,8 @@
 #include "netd/cluster/mirror.h"
 #include "netd/cluster/values.h"
 #include "netd/controller_state.h"
+#include "netd/encryption.h"
+#include "sandbox/link_watch.h"
 #include "sandbox/peers.h"
 
 namespace netd {
@@ -63,6 +65,16 @@ class Overlays {
   void forget(const std::string& network_id);
   /// Networks of the cluster that can't be this host's, and why.
   const std::map<std::string, std::string>& unusable() const { return unusable_; }
+
+  // --- encryption
+  Encryption& encryption() { return encryption_; }
+  const Encryption& encryption() const { return encryption_; }
+  /// Whether any network of the cluster is encrypted: then this host has to have a key.
+  bool needs_key() const;
+  /// This host's address inside encrypted tunnels is another: its tunnels end there now.
+  void move_encrypted_tunnels();
+  /// Links of the host changed.
+  void links_changed(const sandbox::LinkNotices& notices);
 
   // --- joining
   /// Puts the network's links into the kernel and begins to follow its endpoints. `ready` is called
@@ -119,6 +131,7 @@ class Overlays {
   struct Followed {
     std::unique_ptr<cluster::Mirror> mirror;
     std::map<std::string, cluster::Endpoint> remote;  // by id
+    bool encrypted = false;
     std::unique_ptr<sandbox::PeerTable> table;
     bool told = false;        // `remote` is what the store has
     bool programmed = false;  // … and the kernel, too
@@ -134,6 +147,10 @@ class Overlays {
   void recall();
   void unfollow(const std::string& network_id);
   void move_tunnel(const std::string& network_id);
+  void place_tunnel(NetworkRecord& record) const;
+  void bring_up_encryption();
+  void bring_down_encryption_if_unused();
+  void encrypt();
   // hosts
   bool take_hosts(const Snapshot& snapshot, bool confirmed);
   void say_change(const std::string& id, bool was_live) const;
@@ -143,6 +160,11 @@ class Overlays {
   std::chrono::seconds turn() const;
   void hosts_changed(const std::set<std::string>& moved);
   void admit_hosts();
+  // the network's own DNS server (overlay_dns.cpp)
+  void serve_names(const NetworkRecord& record);
+  void make_name_service(const NetworkRecord& record, const std::string& netns,
+                         const ipam::Address& address);
+  void stop_serving(const NetworkRecord& record);
   // endpoints
   void follow(const NetworkRecord& record, std::function<void()> ready);
   std::unique_ptr<cluster::Mirror> mirror_of(const std::string& network_id);
@@ -151,7 +173,8 @@ class Overlays {
   void program(Followed& network);
   void put(Followed& network, const cluster::Endpoint& endpoint);
   void drop(Followed& network, const std::string& network_id, const std::string& endpoint_id);
-  std::optional<sandbox::Peer> peer_of(const cluster::Endpoint& endpoint) const;
+  std::optional<sandbox::Peer> peer_of(const Followed& network,
+                                       const cluster::Endpoint& endpoint) const;
   void note(const sandbox::PeerReport& report, const Followed& network);
   std::size_t repair_links(const std::string& network_id);
 
@@ -161,6 +184,7 @@ class Overlays {
   Follow follow_;
   cluster::Memory& memory_;
   bool begun_ = false;
+  Encryption encryption_;
   std::map<std::string, cluster::Network> networks_;
   std::map<std::string, std::string> unusable_;  // id -> why
   std::map<std::string, Host> hosts_;
@@ -186,5 +210,9 @@ std::vector<std::string> attach_ports(sandbox::Kernel& kernel,
 /// VTEPs that the firewall let in when netd ran last, from the store: until the cluster is heard
 /// again.
 std::vector<sandbox::Element> admitted_hosts(Store& store);
+
+/// What the firewall has of the cluster when netd starts, before the cluster is heard: those, and
+/// what keeps encrypted networks shut.
+std::vector<sandbox::Element> cluster_elements(Store& store, sandbox::Kernel& kernel);
 
 }  // namespace netd

@@ -52,11 +52,14 @@ OwedCalls owed_by(const EndpointRecord& endpoint, const NetworkRecord& network) 
 }
 
 OwedCall claim_of(const EndpointRecord& endpoint) {
+  return release_of(endpoint.network_id, endpoint.endpoint.id, endpoint.remote.claim);
+}
+
+OwedCall release_of(const std::string& network, const std::string& endpoint,
+                    const std::string& token) {
   return {std::string(cluster_store),
           std::string(release_claim),
-          {{"network", endpoint.network_id},
-           {"endpoint", endpoint.endpoint.id},
-           {"token", endpoint.remote.claim}}};
+          {{"network", network}, {"endpoint", endpoint}, {"token", token}}};
 }
 
 OwedCalls owed_by(const NetworkRecord& network) {

@@ -40,6 +40,9 @@ OwedCalls owed_by(const NetworkRecord& network);
 
 /// The claim's part of it.
 OwedCall claim_of(const EndpointRecord& endpoint);
+/// An entry in the cluster's books is struck out, if it is the one with that token.
+OwedCall release_of(const std::string& network, const std::string& endpoint,
+                    const std::string& token);
 
 /// Changes to the store; empty `calls` deletes the entry.
 Change owed_change(const std::string& id, const OwedCalls& calls);

@@ -33,7 +33,7 @@ void restore_host_settings(Store& store, sandbox::Kernel& kernel) {
 
 void Controller::State::begin_again() {
   if (!purged) return;
-  kernel.replace_firewall(admitted_hosts(store));
+  kernel.replace_firewall(cluster_elements(store, kernel));
   purged = false;
   std::vector<std::string> problems;
   make_builtin_networks(problems);
@@ -55,6 +55,13 @@ std::vector<std::string> Controller::purge() {
   for (const NetworkRecord* record : state.records.networks())
     failures.attempt([&] { state.remove_network(*record); });
   failures.attempt([&] { state.claims.clear(); });
+  failures.attempt([&] { state.bound.clear(); });
+  failures.attempt([&] {
+    if (state.overlays)
+      state.overlays->encryption().bring_down();
+    else
+      Encryption(state.store, state.kernel, "").bring_down();
+  });
   failures.attempt([&] { remove_strays(state.kernel); });
   failures.attempt([&] { state.kernel.drain(); });
   failures.attempt([&] { state.kernel.remove_firewall(); });

@@ -91,6 +91,8 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
   cluster::Network wanted;
   std::vector<ipam::Prefix> reserved;
   ipam::Address vtep;
+  const drivers::Driver* driver = nullptr;
+  if (drivers::overlay_is_encrypted(spec.options)) prepare_encryption();
   if (spec.scope == "local")
     throw std::invalid_argument("scope local: overlay networks are of all hosts; leave it out");
   spec.scope.clear();
@@ -104,6 +106,7 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
                                       overlays.self().vtep.family());
     reserved = state().reserved_prefixes();
     vtep = overlays.self().vtep;
+    driver = &state().driver_of(record);
   });
   const std::string cluster_id = cluster().state().cluster;
   using TakenPool = cluster::Ledger::TakenPool;
@@ -112,19 +115,20 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
     for (std::size_t i = 0; i < taken.size(); ++i)
       space.reopen(std::to_string(i),
                    {{.subnet = taken[i].subnet, .gateway = {}, .range = {}, .auxiliary = {}}});
-    auto pools = space.open({.network_id = record.network.id,
-                             .ipv4 = record.network.ipv4,
-                             .ipv6 = record.network.ipv6,
-                             .pools = spec.pools,
-                             .reserved = reserved,
-                             .wants_gateway = [](ipam::Family) { return false; },
-                             .name_of = [&](const ipam::Prefix& subnet) -> std::string {
-                               const auto of = std::ranges::find(taken, subnet, &TakenPool::subnet);
-                               return of == taken.end()
-                                          ? "another network of the cluster"
-                                          : cluster::network_name(cluster().store(),
-                                                                  cluster().keys(), of->network);
-                             }});
+    auto pools = space.open(
+        {.network_id = record.network.id,
+         .ipv4 = record.network.ipv4,
+         .ipv6 = record.network.ipv6,
+         .pools = spec.pools,
+         .reserved = reserved,
+         .wants_gateway =
+             [&](ipam::Family family) { return driver->wants_gateway(record.network, family); },
+         .name_of = [&](const ipam::Prefix& subnet) -> std::string {
+           const auto of = std::ranges::find(taken, subnet, &TakenPool::subnet);
+           return of == taken.end()
+                      ? "another network of the cluster"
+                      : cluster::network_name(cluster().store(), cluster().keys(), of->network);
+         }});
     for (const drivers::Pool& pool : pools)
       check_subnet(pool.subnet, vtep);
     return pools;
@@ -156,6 +160,14 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
   }
 }
 
+void RemoteVerbs::prepare_encryption() {
+  try {
+    cluster().prepare_encryption();
+  } catch (const StoreError& error) {
+    throw cluster().explain(error);
+  }
+}
+
 void RemoteVerbs::remove_overlay(const NetworkRecord& record) {
   cluster::Ledger& ledger = cluster().ledger();
   try {
@@ -175,6 +187,7 @@ void RemoteVerbs::remove_overlay(const NetworkRecord& record) {
 void RemoteVerbs::claim_endpoint(Asked& asked) {
   EndpointRecord& record = asked.endpoint;
   cluster::Ledger& ledger = cluster().ledger();
+  if (drivers::overlay_is_encrypted(asked.network.network.options)) prepare_encryption();
   record.remote.claim = cluster::make_token();
   cluster::TakenAddresses taken;
   gate_.run([&] {
@@ -196,15 +209,13 @@ void RemoteVerbs::claim_endpoint(Asked& asked) {
 }
 
 /// The other hosts' endpoints are in the kernel before the sandbox's first packet is.
-void RemoteVerbs::bring_up(const Asked& asked) {
+void RemoteVerbs::bring_up(const drivers::Network& network) {
   const auto ready = std::make_shared<std::promise<void>>();
   auto done = ready->get_future();
-  gate_.run([&] {
-    state().overlays->bring_up(asked.network.network.id, [ready] { ready->set_value(); });
-  });
+  gate_.run([&] { state().overlays->bring_up(network.id, [ready] { ready->set_value(); }); });
   if (done.wait_for(longest_programming) != std::future_status::ready)
     log::warn("the endpoints of other hosts are not known yet, going on",
-              {{"network", asked.network.network.name}});
+              {{"network", network.name}});
 }
 
 void RemoteVerbs::bring_down_unused() {
@@ -288,6 +299,8 @@ void RemoteVerbs::lose(const std::string& endpoint_id) {
   std::string sandbox_id;
   gate_.run([&] {
     const EndpointRecord* record = state().records.endpoint(endpoint_id);
+    if (record && record->engine)
+      return controller_.engine().delete_endpoint(record->network_id, std::string(endpoint_id));
     if (!record || record->sandbox_id.empty()) return;
     if (state().busy.contains(record->sandbox_id)) return;  // the next look round finds it again
     sandbox_id = record->sandbox_id;

@@ -140,7 +140,7 @@ std::string RemoteVerbs::ask_for(const std::string& endpoint_id) {
   if (asked.network.remote.ipam) request_addresses(asked);
   if (asked.network.network.driver == overlay_driver) {
     claim_endpoint(asked);
-    bring_up(asked);
+    bring_up(asked.network.network);
   }
   if (asked.network.network.leased)
     take_lease(asked);

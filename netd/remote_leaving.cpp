@@ -109,6 +109,9 @@ void RemoteVerbs::disconnect(std::string_view network, std::string_view sandbox,
   std::string sandbox_id, endpoint_id;
   gate_.run([&] {
     const NetworkRecord& from = state().network(network, Purpose::use);
+    // An engine's container.
+    if (force && !state().records.find_sandbox(sandbox).record)
+      return controller_.disconnect(network, sandbox, force);
     const SandboxRecord& record = state().sandbox(sandbox);
     state().check_idle(record);
     const EndpointRecord* endpoint = state().records.endpoint(from.network.id, record.sandbox.id);

@@ -20,6 +20,7 @@
 
 #include "netd/control_gate.h"
 #include "netd/controller_state.h"
+#include "netd/engine_driver.h"
 #include "netd/owed_calls.h"
 #include "netd/plugin/client.h"
 #include "netd/workers.h"
@@ -64,6 +65,17 @@ class RemoteVerbs {
   void connect(std::string_view network, std::string_view sandbox, const EndpointSpec& spec);
   void disconnect(std::string_view network, std::string_view sandbox, bool force);
   std::vector<std::string> purge();
+
+  // --- what engines ask on networks that stand for the cluster's (remote_engine.cpp)
+  ipam::Prefix engine_takes_address(const AddressAsk& ask);
+  void engine_gives_back(const std::string& pool, const ipam::Address& address);
+  EndpointRecord engine_makes_endpoint(const EngineEndpointSpec& spec);
+  JoinedLink engine_joins(const EngineJoinSpec& spec);
+  /// The cluster's network stays.
+  void engine_removes_network(const std::string& id);
+  /// Other hosts learn the endpoint's names; in the background, any thread.
+  void publish_names(const std::string& endpoint_id);
+
   /// Tells the cluster's store what it is owed, if anything is; in the background.
   void settle_cluster();
   /// Disconnects an endpoint whose addresses are others' now (ClusterMember).
@@ -119,10 +131,14 @@ class RemoteVerbs {
   ClusterMember& cluster() const;
   CreatedNetwork create_overlay(const NetworkSpec& spec);
   void remove_overlay(const NetworkRecord& record);
+  void prepare_encryption();
   void claim_endpoint(Asked& asked);
-  void bring_up(const Asked& asked);
+  void bring_up(const drivers::Network& network);
   void bring_down_unused();
   bool tell_cluster(const OwedCall& call, Absent& absent);
+  /// Strikes out an engine's claim that is on record, now or later.
+  void abandon_claim(const BoundClaim& claim, Absent absent);
+  void abandon_engine_endpoint(const EndpointRecord& record, Absent absent);
   /// With the gateway bridge where it is needed.
   Attachments with_gateway(const std::string& sandbox_id, Attachments attachments);
   /// Leaves the gateway bridge when nothing needs it any more.

@@ -218,7 +218,7 @@ void Restore::restore_firewall() {
     take(record->progress);
   for (const EndpointRecord* record : state_.records.endpoints())
     take(record->progress);
-  std::ranges::move(admitted_hosts(state_.store), std::back_inserter(elements));
+  std::ranges::move(cluster_elements(state_.store, state_.kernel), std::back_inserter(elements));
   state_.kernel.replace_firewall(elements);
 }
 
@@ -327,6 +327,7 @@ std::vector<std::string> Restore::run() {
   restore_networks();
   restore_names_and_addresses();
   state_.claims.load(same_host);
+  state_.bound.load(same_host, [&](const std::string& id) { return state_.records.endpoint(id); });
   EngineDriver engine(state_);
   engine.restore(problems_);
   for (const SandboxRecord* record : state_.records.sandboxes()) {

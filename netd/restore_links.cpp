@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "netd/log.h"
+#include "netd/overlays.h"
 #include "netd/parents.h"
 #include "netd/restore.h"
 
@@ -140,6 +141,7 @@ std::vector<std::string> Restore::mend(const sandbox::LinkNotices& notices) {
 void Controller::links_changed(const sandbox::LinkNotices& notices) {
   for (const std::string& problem : Restore(*state_, "").mend(notices))
     log::warn("a parent link changed", {{"problem", problem}});
+  if (state_->overlays) state_->overlays->links_changed(notices);
 }
 
 }  // namespace netd

@@ -12,6 +12,7 @@
 #include "sandbox/peers.h"
 #include "sandbox/plan.h"
 #include "sandbox/vxlan_facts.h"
+#include "sandbox/wireguard.h"
 
 namespace sandbox {
 
@@ -94,6 +95,9 @@ class Kernel {
 
   /// The tables of remote endpoints, which are never in a plan.
   virtual Peers& peers() = 0;
+
+  /// The encrypted tunnels to other hosts, which are in none either.
+  virtual Wireguard& wireguard() = 0;
 };
 
 }  // namespace sandbox

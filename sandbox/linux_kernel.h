@@ -12,6 +12,7 @@
 #include "sandbox/flow_forgetter.h"
 #include "sandbox/kernel.h"
 #include "sandbox/linux_peers.h"
+#include "sandbox/linux_wireguard.h"
 #include "sandbox/netns_cache.h"
 #include "sandbox/nft.h"
 #include "sandbox/reaper.h"
@@ -52,6 +53,7 @@ class LinuxKernel final : public Kernel {
   void advertise(std::uint32_t bridge_index, const ipam::Mac& mac,
                  const std::vector<ipam::Address>& addresses, int count, int interval_ms) override;
   Peers& peers() override { return peers_; }
+  Wireguard& wireguard() override { return wireguard_; }
 
  private:
   void apply_once(const PinNamespace& step);
@@ -106,6 +108,7 @@ class LinuxKernel final : public Kernel {
   Reaper reaper_;
   Advertiser advertiser_;
   LinuxPeers peers_;
+  LinuxWireguard wireguard_;
 };
 
 }  // namespace sandbox

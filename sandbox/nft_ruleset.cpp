@@ -32,6 +32,7 @@ constexpr std::array chains{
     Chain{"publish"},
     Chain{"input", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER},
     Chain{"forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER},
+    Chain{"output", "filter", NF_INET_LOCAL_OUT, NF_IP_PRI_FILTER},
     Chain{"to_net"},
     Chain{"nat_post", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC},
     Chain{"post_in"},
@@ -127,6 +128,24 @@ std::vector<NftRule> admitting() {
                       .count()
                       .drop()
                       .comment("tunnels only from hosts of the cluster"));
+  rules.push_back(rule("input")
+                      .is_protocol(IPPROTO_UDP)
+                      .destination_port()
+                      .in("enc_ports")
+                      .iif()
+                      .not_in("enc_links")
+                      .count()
+                      .drop()
+                      .comment("in encrypted networks nothing comes in clear text"));
+  rules.push_back(rule("output")
+                      .is_protocol(IPPROTO_UDP)
+                      .destination_port()
+                      .in("enc_ports")
+                      .oif()
+                      .not_in("enc_links")
+                      .count()
+                      .drop()
+                      .comment("nor does it leave so"));
   return rules;
 }
 

@@ -41,6 +41,8 @@ std::vector<SetSchema> make_sets() {
       {"tunnels", {port}, {}, "UDP ports of VXLAN tunnels"},
       {"hosts4", {address4}, {}, "IPv4 tunnel addresses of the cluster's hosts"},
       {"hosts6", {address6}, {}, "IPv6 tunnel addresses of the cluster's hosts"},
+      {"enc_ports", {port}, {}, "UDP ports of VXLAN tunnels inside encrypted ones"},
+      {"enc_links", {link}, {}, "the links that encrypt"},
   };
 }
 

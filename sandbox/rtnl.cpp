@@ -69,8 +69,8 @@ void for_each_message(std::span<std::uint8_t> bytes, Visit&& visit) {
 }
 
 /// A socket with a port number that the kernel picks: libnl's own numbers end at 1,024 sockets.
-Fd open_route_socket() {
-  Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+Fd open_socket(int protocol) {
+  Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
   if (!fd) fail(errno, "open rtnetlink socket");
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
@@ -135,10 +135,10 @@ void RtnlSocket::Free::operator()(nl_sock* socket) const {
   nl_socket_free(socket);
 }
 
-RtnlSocket::RtnlSocket() : socket_(nl_socket_alloc()) {
+RtnlSocket::RtnlSocket(int protocol) : socket_(nl_socket_alloc()) {
   if (!socket_) throw std::bad_alloc();
-  Fd fd = open_route_socket();
-  if (nl_socket_set_fd(socket_.get(), NETLINK_ROUTE, fd.get()) < 0) {
+  Fd fd = open_socket(protocol);
+  if (nl_socket_set_fd(socket_.get(), protocol, fd.get()) < 0) {
     fail(EINVAL, "open rtnetlink socket");
   }
   static_cast<void>(fd.release());  // nl_socket_free closes it

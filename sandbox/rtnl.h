@@ -2,6 +2,8 @@
 // links.h and addresses.h.
 #pragma once
 
+#include <linux/netlink.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -62,8 +64,8 @@ class RtnlMessage {
   std::unique_ptr<nl_msg, Free> message_;
 };
 
-/// A NETLINK_ROUTE socket in the namespace of the thread that constructs it, for good. One thread
-/// at a time.
+/// A NETLINK_ROUTE socket, or one of another protocol (linux/netlink.h), in the namespace of the
+/// thread that constructs it, for good. One thread at a time.
 ///
 /// Failures are thrown as std::system_error with the kernel's code and the text
 /// "ACT[: the kernel's own words]: ERROR", where ACT says act and object ("create veth nv3f2a91").
@@ -71,7 +73,7 @@ class RtnlSocket {
  public:
   using Reply = std::function<void(nlmsghdr*)>;
 
-  RtnlSocket();
+  explicit RtnlSocket(int protocol = NETLINK_ROUTE);
 
   /// Sends and waits for the acknowledgement.
   void request(RtnlMessage& message, const std::string& act) { exchange(message, act, {}); }

@@ -35,8 +35,20 @@ const char* state_of(const Overlays& overlays, const Overlays::Host& host) {
   return host.given_up ? "dead" : "unreachable";
 }
 
+json encryption_json(const cluster::HostInfo& info,
+                     const std::map<std::string, std::int64_t>& ages) {
+  if (!info.encryption) return nullptr;
+  const auto age = ages.find(info.id);
+  return {{"Key", info.encryption->key},
+          {"NextKey", info.encryption->next},
+          {"Address", info.encryption->inside.to_string()},
+          {"Port", info.encryption->port},
+          {"SecondsSinceProof", age == ages.end() ? json() : json(age->second)}};
+}
+
 json hosts_json(const Overlays& overlays) {
   json hosts = json::array();
+  const auto ages = overlays.encryption().seconds_since_proof();
   for (const auto& [id, host] : overlays.hosts()) {
     if (!host.info && !host.live) continue;  // given up, and all of it gone
     const auto info = host.info.value_or(cluster::HostInfo{});
@@ -46,7 +58,8 @@ json hosts_json(const Overlays& overlays) {
                      {"State", state_of(overlays, host)},
                      {"Vtep", host.info ? info.vtep.to_string() : ""},
                      {"Mtu", info.mtu},
-                     {"Version", info.version}});
+                     {"Version", info.version},
+                     {"Encryption", encryption_json(info, ages)}});
   }
   return hosts;
 }
@@ -87,6 +100,19 @@ Response cluster_status(const Call&, Context& context) {
       answer["Unusable"] = overlays ? json(overlays->unusable()) : json::object();
     });
     return json_response(200, answer);
+  };
+  return ask_later(*context.verbs, {std::string(cluster_store)}, ask);
+}
+
+Response rotate_key(const Call&, Context& context) {
+  ClusterMember& cluster = member_of(context);
+  const auto ask = [&cluster](RemoteVerbs&) {
+    try {
+      cluster.rotate_key();
+    } catch (const StoreError& error) {
+      throw cluster.explain(error);
+    }
+    return json_response(202, json::object());
   };
   return ask_later(*context.verbs, {std::string(cluster_store)}, ask);
 }

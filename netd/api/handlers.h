@@ -66,6 +66,7 @@ Response metrics(const Call& call, Context& context);
 ///  "Hosts":[{"Id","Name","Self","State":"live|unreachable|dead","Vtep","Mtu","Version"}],"Unusable":{network
 ///  id: reason}}
 Response cluster_status(const Call& call, Context& context);
+Response rotate_key(const Call& call, Context& context);
 /// Gives up a host that is not live; by id, the beginning of one, or name.
 Response remove_host(const Call& call, Context& context);
 /// ?from=SANDBOX&to=SANDBOX|ADDRESS[&network=N]:

@@ -44,6 +44,7 @@ constexpr Entry entries[] = {
     {"POST", "/sandboxes/{id}/ports", change_ports, "ports"},
 
     {"GET", "/cluster", cluster_status},
+    {"POST", "/cluster/rotate-key", rotate_key, "key_rotate"},
     {"DELETE", "/cluster/hosts/{id}", remove_host, "host_remove"},
     {"GET", "/overlay/trace", trace_overlay},
 

@@ -78,6 +78,10 @@ std::string Keys::address(std::string_view network, const ipam::Address& address
   return addresses(network) + hex(address);
 }
 
+std::string Keys::inside(const ipam::Address& address) const {
+  return insides() + hex(address);
+}
+
 std::string Keys::mac(std::string_view network, const ipam::Mac& mac) const {
   return fmt::format("{}mac/{}/{}", prefix_, network, mac.to_string());
 }

@@ -5,11 +5,12 @@
 //     net/<network>                     a network (Network)
 //     netname/<name>                    its id
 //     vni/<6 hex>                       the id of the network that has this VXLAN network
-//     identifier pool/<subnet>                     the id of the network that has this subnet
+//     pool/<subnet>                     the id of the network that has this subnet
 //     poolgen                           changes with every change of pools
 //     ip/<network>/<address, hex>       who has an address (Holder)
 //     mac/<network>/<mac>               who has a MAC address (Holder)
 //     ep/<network>/<host>/<endpoint>    an endpoint (Endpoint)
+//     inside/<address, hex>             the host that has this address in encrypted tunnels
 //     host/<host>/info                  a host (HostInfo)
 //     host/<host>/live                  … that answers: gone 15 s after its netd is (HostLive)
 //     host/<host>/dead                  … that was given up
@@ -52,6 +53,8 @@ class Keys {
   std::string endpoint(std::string_view network, std::string_view host,
                        std::string_view endpoint) const;
 
+  std::string insides() const { return prefix_ + "inside/"; }
+  std::string inside(const ipam::Address& address) const;
   std::string hosts() const { return prefix_ + "host/"; }
   std::string host_info(std::string_view host) const;
   std::string host_live(std::string_view host) const;

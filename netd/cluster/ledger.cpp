@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <thread>
 
 #include "drivers/overlay.h"
@@ -333,8 +334,10 @@ Endpoint Ledger::add_endpoint(Endpoint wanted, const EndpointRequest& request,
   Known known = known_network(wanted.network, end);
   for (int i = 0; i < most_tries; ++i) {
     if (i == blind_tries) taken = all_taken(wanted.network);
-    wanted.ipv4 = choose_address(known.network, ipam::Family::v4, request.ipv4, taken);
-    wanted.ipv6 = choose_address(known.network, ipam::Family::v6, request.ipv6, taken);
+    if (request.only != ipam::Family::v6)
+      wanted.ipv4 = choose_address(known.network, ipam::Family::v4, request.ipv4, taken);
+    if (request.only != ipam::Family::v4)
+      wanted.ipv6 = choose_address(known.network, ipam::Family::v6, request.ipv6, taken);
     wanted.mac = request.mac   ? *request.mac
                  : wanted.ipv4 ? drivers::overlay_mac(wanted.ipv4->address)
                                : ipam::Mac::local(random());
@@ -377,6 +380,59 @@ void Ledger::add_again(const Endpoint& endpoint) {
               fmt::format("the addresses of {} on network {} were given to others",
                           endpoint.names.empty() ? endpoint.id.substr(0, 12) : endpoint.names[0],
                           known.network.name));
+}
+
+void Ledger::refuse_taken(const Endpoint& endpoint, const std::vector<Entry>& others) const {
+  for (const auto& address : {endpoint.ipv4, endpoint.ipv6})
+    if (address && find(others, keys_.address(endpoint.network, address->address)))
+      throw drivers::Refused("Address already in use: " + address->address.to_string());
+  if (find(others, keys_.mac(endpoint.network, endpoint.mac)))
+    throw Error(ErrorKind::conflict,
+                fmt::format("MAC address {} is in use on this network", endpoint.mac.to_string()));
+}
+
+void Ledger::exchange(Endpoint endpoint, std::vector<Endpoint> before) {
+  endpoint.host = host_;
+  std::set<std::string> tokens{endpoint.token};
+  const std::vector<std::string> keys = keys_of(keys_, endpoint);
+  std::set<std::string> former;  // keys that go
+  for (Endpoint& one : before) {
+    one.host = host_;
+    tokens.insert(one.token);
+    for (const std::string& key : keys_of(keys_, one))
+      if (std::ranges::find(keys, key) == keys.end()) former.insert(key);
+  }
+  const Time end = Clock::now() + patience_;
+  Known known = find_network(endpoint.network, end);
+  std::vector<Entry> ours;
+  for (int i = 0; i < most_tries; ++i) {
+    std::vector<Compare> compares = entry_compares(endpoint, ours);
+    compares.push_back({keys_.network(endpoint.network), known.revision});
+    std::vector<Change> changes;
+    for (const std::string& key : former) {
+      const Entry* mine = find(ours, key);
+      compares.push_back({key, mine ? mine->revision : 0});
+      // First: who watches is told that these go, then that the new one comes.
+      if (mine) changes.push_back({key, std::nullopt});
+    }
+    std::ranges::move(entry_changes(endpoint), std::back_inserter(changes));
+    const Outcome outcome = certainly(compares, changes, keys.front(), endpoint.token, end);
+    if (outcome) return;
+    ours.clear();
+    std::vector<Entry> others;
+    for (const Entry& entry : outcome.found)
+      (tokens.contains(token_of(entry.value)) ? ours : others).push_back(entry);
+    if (const Entry* mine = find(ours, keys.front());
+        mine && token_of(mine->value) == endpoint.token)
+      return;  // said before
+    refuse_taken(endpoint, others);
+    for (const Entry& entry : others)
+      former.erase(entry.key);  // somebody else's by now
+    const Entry* network = find(others, keys_.network(endpoint.network));
+    if (!network || network->revision != known.revision)
+      known = find_network(endpoint.network, end);
+  }
+  give_up("an address on network " + known.network.name);
 }
 
 bool Ledger::rename_endpoint(const Endpoint& endpoint) {

@@ -54,6 +54,8 @@ class Ledger {
     std::optional<ipam::Address> ipv4;
     std::optional<ipam::Address> ipv6;
     std::optional<ipam::Mac> mac;
+    /// The network's other families are left out.
+    std::optional<ipam::Family> only = {};
   };
   /// `wanted` has id, network, names and token; host, addresses and MAC are written here. A MAC
   /// that nobody asked for is made of the IPv4 address, as Docker's are.
@@ -61,6 +63,10 @@ class Ledger {
   /// Claims again exactly what `endpoint` has had: what nobody else has, or what is kept from
   /// others for its sake (give_up_host). Nothing to do when it has it still.
   void add_again(const Endpoint& endpoint);
+  /// Enters `endpoint` with exactly its addresses and MAC, in one transaction with striking out
+  /// `before`: entries of this host that hold them for it. What those do not hold (any more) has to
+  /// be free. Host is written here.
+  void exchange(Endpoint endpoint, std::vector<Endpoint> before);
   /// New names. False when it is not this endpoint that stands there.
   bool rename_endpoint(const Endpoint& endpoint);
   /// Nothing to do when it is not there, or stands there with another token.
@@ -92,6 +98,7 @@ class Ledger {
   std::vector<Compare> entry_compares(const Endpoint& endpoint,
                                       const std::vector<Entry>& own = {}) const;
   std::vector<Change> entry_changes(const Endpoint& endpoint) const;
+  void refuse_taken(const Endpoint& endpoint, const std::vector<Entry>& others) const;
   std::uint64_t random();
 
   Store& store_;

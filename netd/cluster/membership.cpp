@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <set>
@@ -106,6 +107,7 @@ Membership::Joined Membership::join() {
         {keys_.host_info(id), to_text(options_.host)},
         {keys_.host_live(id), to_text(HostLive{nonce_, options_.host.boot}), lease}};
     if (dead) changes.push_back({keys_.host_dead(id), std::nullopt});
+    joined.lost_inside |= !keep_inside(compares, changes);
     if (const Outcome outcome = store_.txn(compares, changes, Durability::power)) {
       const std::lock_guard lock(mutex_);
       lease_ = lease;
@@ -117,6 +119,41 @@ Membership::Joined Membership::join() {
   }
   throw StoreError(StoreError::Kind::failed,
                    fmt::format("host {} can't join the cluster: another one joins as it", id));
+}
+
+/// The address inside encrypted tunnels stays this host's, unless somebody got it since this host
+/// was given up: then false, and it says nothing of it.
+bool Membership::keep_inside(std::vector<Compare>& compares, std::vector<Change>& changes) {
+  if (!options_.host.encryption) return true;
+  const std::string key = keys_.inside(options_.host.encryption->inside);
+  const auto holder = store_.get(key);
+  if (holder && holder->value != id_) {
+    options_.host.encryption.reset();
+    changes.front().value = to_text(options_.host);
+    return false;
+  }
+  compares.push_back({key, holder ? holder->revision : 0});
+  changes.push_back({key, id_});
+  return true;
+}
+
+ipam::Address Membership::claim_inside(const ipam::Prefix& prefix,
+                                       const std::optional<ipam::Address>& wish) {
+  const std::uint64_t many = std::uint64_t{1} << (32 - prefix.length);
+  // Hosts begin at different places, so that they are not in each other's way.
+  const std::uint64_t first = std::hash<std::string>{}(id_);
+  std::optional<ipam::Address> candidate = wish;
+  for (std::uint64_t i = 0; i < many; ++i) {
+    if (!candidate)
+      candidate = ipam::Address::from_value(
+          ipam::Family::v4, prefix.masked().address.value() + 1 + (first + i) % (many - 2));
+    const std::string key = keys_.inside(*candidate);
+    const auto holder = store_.get(key);
+    if (holder && holder->value == id_) return *candidate;
+    if (!holder && store_.txn({fence(), {key}}, {{key, id_}}, Durability::power)) return *candidate;
+    candidate.reset();
+  }
+  throw std::runtime_error("all addresses of " + prefix.to_string() + " are taken by hosts");
 }
 
 void Membership::keep() {
@@ -244,8 +281,14 @@ bool give_up_host(Store& store, const Keys& keys, const std::string& host) {
   if (!changes.empty()) strike_out();
   // As long as something is left, its info is, and somebody tries again.
   if (!endpoints_of(store, keys, host).empty()) return store.get(keys.host_dead(host)).has_value();
-  return store.txn({still_dead}, {{keys.host_info(host), std::nullopt}}, Durability::power)
-             .revision != 0;
+  changes = {{keys.host_info(host), std::nullopt}};
+  compares = {still_dead};
+  for (const Entry& claim : store.list(keys.insides()))
+    if (claim.value == host) {
+      compares.push_back({claim.key, claim.revision});
+      changes.push_back({claim.key, std::nullopt});
+    }
+  return store.txn(compares, changes, Durability::power).revision != 0;
 }
 
 }  // namespace netd::cluster

@@ -41,6 +41,7 @@ class Membership {
   struct Joined {
     Meta meta;
     bool founded = false;       // this host is the cluster's first
+    bool lost_inside = false;   // its address inside encrypted tunnels: claim another one
     bool was_given_up = false;  // what this host had in the books may be gone, and others'
   };
   /// Joins, or joins again. Throws NotAMember: another netd with this host's id is live, the store
@@ -55,8 +56,11 @@ class Membership {
   void keep();
   /// Not live any more, at once. Does not throw: the lease runs out by itself.
   void leave();
-  /// New facts of the host (its MTU).
+  /// New facts of the host (its MTU, its keys).
   void describe(const HostInfo& host);
+  /// An address of `prefix` that is this host's alone, for its encrypted tunnels: `wish` when that
+  /// is free or this host's already. Throws StoreError; std::runtime_error when none is free.
+  ipam::Address claim_inside(const ipam::Prefix& prefix, const std::optional<ipam::Address>& wish);
 
   /// The condition that this host is live, for a transaction. Throws StoreError `no_lease` when it
   /// is not.
@@ -69,6 +73,7 @@ class Membership {
   Meta agree_on_meta(bool& founded);
   void check_tunnel_address() const;
   void check_clone(const std::optional<Entry>& live) const;
+  bool keep_inside(std::vector<Compare>& compares, std::vector<Change>& changes);
 
   Store& store_;
   const Keys keys_;

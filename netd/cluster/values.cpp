@@ -65,6 +65,15 @@ json known(const Network& value) {
           {"token", value.token}};
 }
 
+HostEncryption read_encryption(const json& object) {
+  HostEncryption value;
+  object.at("key").get_to(value.key);
+  object.at("next").get_to(value.next);
+  object.at("inside").get_to(value.inside);
+  object.at("port").get_to(value.port);
+  return value;
+}
+
 }  // namespace
 
 std::string to_text(const Meta& value) {
@@ -154,12 +163,15 @@ void from_text(std::string_view text, Endpoint& value) {
 }
 
 std::string to_text(const HostInfo& value) {
-  return dump({{"id", value.id},
-               {"name", value.name},
-               {"vtep", value.vtep},
-               {"mtu", value.mtu},
-               {"boot", value.boot},
-               {"version", value.version}});
+  json object = {{"id", value.id},   {"name", value.name}, {"vtep", value.vtep},
+                 {"mtu", value.mtu}, {"boot", value.boot}, {"version", value.version}};
+  if (value.encryption)
+    object["encryption"] = {{"key", value.encryption->key},
+                            {"next", value.encryption->next},
+                            {"inside", value.encryption->inside},
+                            {"port", value.encryption->port}};
+  if (!value.expects.empty()) object["expects"] = value.expects;
+  return dump(std::move(object));
 }
 
 void from_text(std::string_view text, HostInfo& value) {
@@ -170,6 +182,8 @@ void from_text(std::string_view text, HostInfo& value) {
     object.at("mtu").get_to(value.mtu);
     object.at("boot").get_to(value.boot);
     object.at("version").get_to(value.version);
+    if (object.contains("encryption")) value.encryption = read_encryption(object["encryption"]);
+    if (object.contains("expects")) object["expects"].get_to(value.expects);
   });
 }
 

@@ -62,6 +62,15 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
+/// What others need for encrypted tunnels to a host. Keys are public ones, 64 hex digits.
+struct HostEncryption {
+  std::string key;
+  std::string next;  // the one to come; empty: none
+  ipam::Address inside;
+  std::uint16_t port = 0;
+  friend bool operator==(const HostEncryption&, const HostEncryption&) = default;
+};
+
 struct HostInfo {
   std::string id;
   std::string name;  // its hostname
@@ -69,6 +78,8 @@ struct HostInfo {
   std::uint32_t mtu = 0;  // of the link that the VTEP is on
   std::string boot;
   std::string version;  // netd's
+  std::optional<HostEncryption> encryption;
+  std::map<std::string, std::string> expects;  // host -> its next key, which this host knows of
   friend bool operator==(const HostInfo&, const HostInfo&) = default;
 };
 

@@ -34,14 +34,25 @@ std::string problems(const json& member) {
   return text.empty() ? "none" : text;
 }
 
+/// "yes, 12 s ago": when it proved its key to this host last.
+std::string encryption_of(const json& host) {
+  const json encryption = host.value("Encryption", json());
+  if (!encryption.is_object()) return "no";
+  std::string text = "yes";
+  if (const std::string since = field(encryption, "SecondsSinceProof"); !since.empty())
+    text += ", " + since + " s ago";
+  return text + (field(encryption, "NextKey").empty() ? "" : ", key changes");
+}
+
 std::string host_table(const json& hosts) {
   std::vector<Row> rows;
   for (const json& host : hosts)
     rows.push_back({short_id(field(host, "Id")),
                     field(host, "Name") + (host.value("Self", false) ? " (this one)" : ""),
                     field(host, "State"), field(host, "Vtep"), field(host, "Mtu"),
-                    field(host, "Version")});
-  return format_table({"HOST ID", "NAME", "STATE", "TUNNEL ADDRESS", "MTU", "NETD"}, rows);
+                    encryption_of(host), field(host, "Version")});
+  return format_table({"HOST ID", "NAME", "STATE", "TUNNEL ADDRESS", "MTU", "ENCRYPTS", "NETD"},
+                      rows);
 }
 
 std::string store_table(const json& members) {
@@ -145,6 +156,14 @@ void add_cluster_commands(CLI::App& application, Context& context) {
       ->capture_default_str();
   status->footer("Exit status 1 unless this host is live.\n\nExample:\n  netctl cluster status");
   status->callback([&context, format] { show_status(context, *format); });
+
+  CLI::App* rotate =
+      cluster->add_subcommand("rotate-key", "Give this host a new key for encrypted networks");
+  rotate->footer(
+      "The new key is used when all hosts of the cluster have heard of it, usually after seconds\n"
+      "(netctl cluster status shows it); until then the old one is.\n\nExample:\n  netctl cluster "
+      "rotate-key");
+  rotate->callback([&context] { call(context, "POST", "/cluster/rotate-key"); });
 
   CLI::App* host = cluster->add_subcommand("host", "Hosts of the cluster");
   host->require_subcommand(1);

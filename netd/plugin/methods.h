@@ -1,14 +1,20 @@
 // The methods of the plugin protocol that netd answers, one function each: JSON in, JSON out.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "netd/api/json_reader.h"
 #include "netd/api/message.h"
 #include "netd/api/routes.h"
 #include "sandbox/process.h"
+
+namespace netd {
+class RemoteVerbs;
+}
 
 namespace netd::plugin {
 
@@ -21,10 +27,22 @@ struct Caller {
   std::optional<sandbox::ProcessIdentity> process() const;
 };
 
+/// JSON, or where it comes from: a verb that asks the cluster's store, carried out on a worker.
+struct Answer {
+  Answer(nlohmann::json body) : json(std::move(body)) {}  // NOLINT(google-explicit-constructor)
+  static Answer later(std::function<nlohmann::json(RemoteVerbs&)> verb) {
+    Answer answer{nlohmann::json()};
+    answer.verb = std::move(verb);
+    return answer;
+  }
+  nlohmann::json json;
+  std::function<nlohmann::json(RemoteVerbs&)> verb;
+};
+
 struct Method {
   const char* name;          // "NetworkDriver.Join"
   const char* error_member;  // "Err", "Error"
-  nlohmann::json (*handler)(const api::JsonObject& body, const Caller& caller);
+  Answer (*handler)(const api::JsonObject& body, const Caller& caller);
 };
 
 std::vector<Method> network_methods();  // network_methods.cpp: libnetwork.md 2.4

@@ -5,6 +5,7 @@
 #include "netd/log.h"
 #include "netd/plugin/methods.h"
 #include "netd/plugin/options.h"
+#include "netd/remote_verbs.h"
 
 namespace netd::plugin {
 namespace {
@@ -57,25 +58,25 @@ EngineNetworkSpec read_network(const JsonObject& body) {
 /// Asks the engine for names, where it can be asked.
 void ask_for_names(const Caller& caller, const std::string& network_id,
                    const std::string& endpoint_id) {
-  const auto& engine = caller.context.controller.network_by_id(network_id).engine;
-  if (engine && !engine->api.empty() && caller.context.ask_names)
-    caller.context.ask_names({engine->api, network_id, endpoint_id});
+  const std::string api = caller.context.controller.engine().api_of(network_id);
+  if (!api.empty() && caller.context.ask_names)
+    caller.context.ask_names({api, network_id, endpoint_id});
 }
 
-json get_capabilities(const JsonObject&, const Caller&) {
-  return {{"Scope", "local"}, {"ConnectivityScope", "local"}, {"GwAllocChecker", true}};
+Answer get_capabilities(const JsonObject&, const Caller&) {
+  return json{{"Scope", "local"}, {"ConnectivityScope", "local"}, {"GwAllocChecker", true}};
 }
 
-json check_gateway_allocation(const JsonObject& body, const Caller& caller) {
+Answer check_gateway_allocation(const JsonObject& body, const Caller& caller) {
   EngineNetworkSpec spec = read_network(body);
   // Not told yet; only the name of the network would be made of it.
   spec.id = std::string(id_digits, '0');
   EngineDriver engine = caller.context.controller.engine();
-  return {{"SkipIPv4", !engine.wants_gateway(spec, ipam::Family::v4)},
-          {"SkipIPv6", !engine.wants_gateway(spec, ipam::Family::v6)}};
+  return json{{"SkipIPv4", !engine.wants_gateway(spec, ipam::Family::v4)},
+              {"SkipIPv6", !engine.wants_gateway(spec, ipam::Family::v6)}};
 }
 
-json create_network(const JsonObject& body, const Caller& caller) {
+Answer create_network(const JsonObject& body, const Caller& caller) {
   EngineNetworkSpec spec = read_network(body);
   spec.id = read_id(body, "NetworkID");
   spec.process = caller.process();
@@ -85,12 +86,19 @@ json create_network(const JsonObject& body, const Caller& caller) {
   return json::object();
 }
 
-json delete_network(const JsonObject& body, const Caller& caller) {
-  caller.context.controller.engine().delete_network(read_id(body, "NetworkID"));
+Answer delete_network(const JsonObject& body, const Caller& caller) {
+  const std::string id = read_id(body, "NetworkID");
+  EngineDriver engine = caller.context.controller.engine();
+  if (engine.is_bound(id))
+    return Answer::later([id](RemoteVerbs& verbs) {
+      verbs.engine_removes_network(id);
+      return json::object();
+    });
+  engine.delete_network(id);
   return json::object();
 }
 
-json create_endpoint(const JsonObject& body, const Caller& caller) {
+Answer create_endpoint(const JsonObject& body, const Caller& caller) {
   const JsonObject interface = body.object("Interface");
   const JsonObject options = body.object("Options");
   EngineEndpointSpec spec{
@@ -102,21 +110,28 @@ json create_endpoint(const JsonObject& body, const Caller& caller) {
       .options = read_driver_options(options),
       .ports = read_port_map(options).value_or(std::vector<drivers::PortBinding>{}),
       .process = caller.process()};
-  const EndpointRecord& record = caller.context.controller.engine().create_endpoint(spec);
-  json answer = json::object();
   // Only what was not given may be answered: the rest counts as changed by the driver.
-  if (interface.text("MacAddress").empty() && record.endpoint.mac != ipam::Mac{})
-    answer["Interface"] = {{"MacAddress", record.endpoint.mac.to_string()}};
-  return answer;
+  const bool is_given = !interface.text("MacAddress").empty();
+  const auto answer = [is_given](const EndpointRecord& record) {
+    json chosen = json::object();
+    if (!is_given && record.endpoint.mac != ipam::Mac{})
+      chosen["Interface"] = {{"MacAddress", record.endpoint.mac.to_string()}};
+    return chosen;
+  };
+  EngineDriver engine = caller.context.controller.engine();
+  if (engine.is_bound(spec.network_id))
+    return Answer::later(
+        [spec, answer](RemoteVerbs& verbs) { return answer(verbs.engine_makes_endpoint(spec)); });
+  return answer(engine.create_endpoint(spec));
 }
 
-json delete_endpoint(const JsonObject& body, const Caller& caller) {
+Answer delete_endpoint(const JsonObject& body, const Caller& caller) {
   caller.context.controller.engine().delete_endpoint(read_id(body, "NetworkID"),
                                                      read_id(body, "EndpointID"));
   return json::object();
 }
 
-json endpoint_info(const JsonObject& body, const Caller& caller) {
+Answer endpoint_info(const JsonObject& body, const Caller& caller) {
   const EndpointRecord& record = caller.context.controller.engine().endpoint(
       read_id(body, "NetworkID"), read_id(body, "EndpointID"));
   json exposed = json::array(), mapped = json::array();
@@ -130,20 +145,13 @@ json endpoint_info(const JsonObject& body, const Caller& caller) {
                       {"HostIP", port.host_address.to_string()},
                       {"HostPort", port.host_port},
                       {"HostPortEnd", port.host_port}});
-  return {{"Value",
-           {{option_mac, record.endpoint.mac.to_string()},
-            {option_exposed_ports, std::move(exposed)},
-            {option_port_map, std::move(mapped)}}}};
+  return json{{"Value",
+               {{option_mac, record.endpoint.mac.to_string()},
+                {option_exposed_ports, std::move(exposed)},
+                {option_port_map, std::move(mapped)}}}};
 }
 
-json join(const JsonObject& body, const Caller& caller) {
-  const EngineJoinSpec spec{.network_id = read_id(body, "NetworkID"),
-                            .id = read_id(body, "EndpointID"),
-                            .sandbox_key = body.text("SandboxKey"),
-                            .ports = read_port_map(body.object("Options")),
-                            .process = caller.process()};
-  const JoinedLink link = caller.context.controller.engine().join(spec);
-  ask_for_names(caller, spec.network_id, spec.id);
+json answer_of(const JoinedLink& link) {
   const auto text = [](const std::optional<ipam::Address>& address) {
     return address ? address->to_string() : "";
   };
@@ -161,29 +169,46 @@ json join(const JsonObject& body, const Caller& caller) {
           {"DisableGatewayService", link.disable_gateway_service}};
 }
 
-json leave(const JsonObject& body, const Caller& caller) {
+Answer join(const JsonObject& body, const Caller& caller) {
+  const EngineJoinSpec spec{.network_id = read_id(body, "NetworkID"),
+                            .id = read_id(body, "EndpointID"),
+                            .sandbox_key = body.text("SandboxKey"),
+                            .ports = read_port_map(body.object("Options")),
+                            .process = caller.process()};
+  EngineDriver engine = caller.context.controller.engine();
+  if (engine.is_bound(spec.network_id)) {
+    ask_for_names(caller, spec.network_id, spec.id);
+    return Answer::later(
+        [spec](RemoteVerbs& verbs) { return answer_of(verbs.engine_joins(spec)); });
+  }
+  const JoinedLink link = engine.join(spec);
+  ask_for_names(caller, spec.network_id, spec.id);
+  return answer_of(link);
+}
+
+Answer leave(const JsonObject& body, const Caller& caller) {
   caller.context.controller.engine().leave(read_id(body, "NetworkID"), read_id(body, "EndpointID"));
   return json::object();
 }
 
-json program_external_connectivity(const JsonObject& body, const Caller& caller) {
+Answer program_external_connectivity(const JsonObject& body, const Caller& caller) {
   caller.context.controller.engine().program(read_id(body, "NetworkID"),
                                              read_id(body, "EndpointID"),
                                              read_port_map(body.object("Options")));
   return json::object();
 }
 
-json revoke_external_connectivity(const JsonObject& body, const Caller& caller) {
+Answer revoke_external_connectivity(const JsonObject& body, const Caller& caller) {
   caller.context.controller.engine().revoke(read_id(body, "NetworkID"),
                                             read_id(body, "EndpointID"));
   return json::object();
 }
 
-json ignore(const JsonObject&, const Caller&) {
+Answer ignore(const JsonObject&, const Caller&) {
   return json::object();
 }
 
-json refuse_allocation(const JsonObject&, const Caller&) {
+Answer refuse_allocation(const JsonObject&, const Caller&) {
   throw std::invalid_argument("netd's networks have the scope local: a swarm can't allocate them");
 }
 

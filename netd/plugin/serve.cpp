@@ -3,9 +3,11 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "netd/api/handlers.h"
 #include "netd/engine_driver.h"
 #include "netd/log.h"
 #include "netd/plugin/methods.h"
+#include "netd/remote_verbs.h"
 
 namespace netd::plugin {
 namespace {
@@ -33,26 +35,45 @@ pid_t pid_of(const api::Request& request) {
   return request.peer ? request.peer->pid : 0;
 }
 
-/// One method with its errors: Docker shows their text to the user.
+/// Docker shows the text to the user.
+api::Response refuse(const Method& method, pid_t pid, const std::exception& error) {
+  log::warn("refused an engine",
+            {{"method", method.name}, {"pid", std::to_string(pid)}, {"why", error.what()}});
+  return answer({{method.error_member, error.what()}});
+}
+
+api::Response answer_later(const Method& method, pid_t pid, const api::Context& context,
+                           std::function<json(RemoteVerbs&)> verb) {
+  return api::ask_later(*context.verbs, {std::string(cluster_store)},
+                        [method, pid, verb = std::move(verb)](RemoteVerbs& verbs) {
+                          try {
+                            return answer(verb(verbs));
+                          } catch (const std::exception& error) {
+                            return refuse(method, pid, error);
+                          }
+                        });
+}
+
+/// One method with its errors.
 std::function<api::Response(const api::Call&)> wrap(const Method& method,
                                                     const api::Context& context) {
   return [method, context](const api::Call& call) mutable {
+    const pid_t pid = pid_of(call.request);
     try {
       const json body = body_of(call.request);
-      return answer(method.handler({body, ""}, {call.request, context}));
+      Answer given = method.handler({body, ""}, {call.request, context});
+      if (!given.verb) return answer(given.json);
+      return answer_later(method, pid, context, std::move(given.verb));
     } catch (const std::exception& error) {
-      log::warn("refused an engine", {{"method", method.name},
-                                      {"pid", std::to_string(pid_of(call.request))},
-                                      {"why", error.what()}});
-      return answer({{method.error_member, error.what()}});
+      return refuse(method, pid, error);
     }
   };
 }
 
-json activate(const api::JsonObject&, const Caller& caller) {
+Answer activate(const api::JsonObject&, const Caller& caller) {
   // An engine that starts says this first: what an earlier one left is nobody's by now.
   caller.context.controller.engine().sweep();
-  return {{"Implements", {"NetworkDriver", "IpamDriver"}}};
+  return json{{"Implements", {"NetworkDriver", "IpamDriver"}}};
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_NETD_PACKAGE_NAME netd)
 set(CPACK_DEBIAN_NETD_PACKAGE_DEPENDS "adduser, init-system-helpers (>= 1.52)")  # the maintainer scripts' programs
-set(CPACK_DEBIAN_NETD_PACKAGE_SUGGESTS "docker.io | docker-ce, bash-completion, netd-store-etcd")
+set(CPACK_DEBIAN_NETD_PACKAGE_SUGGESTS "docker.io | docker-ce, bash-completion, netd-store-etcd, wireguard-go")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "container networking as a daemon of its own")
 set(CPACK_DEBIAN_NETD_DESCRIPTION "netd gives containers, or any Linux network namespace, user-defined networks with
 addresses, names, published ports and isolation. It is a network and IPAM plugin of

@@ -113,6 +113,17 @@ TEST_F(Plugin, GivesOutPoolsAndAddresses) {
   EXPECT_THAT(refusal("IpamDriver.RequestAddress", any), HasSubstr("is not known"));
 }
 
+TEST_F(Plugin, NetworksOfTheClusterNeedACluster) {
+  EXPECT_THAT(refusal("IpamDriver.RequestPool",
+                      {{"Pool", ""}, {"V6", false}, {"Options", {{"io.netd.network", "shop"}}}}),
+              HasSubstr("io.netd.network=shop: this host is in no cluster: start netd with "
+                        "--cluster"));
+  EXPECT_THAT(refusal("NetworkDriver.CreateNetwork", network_body({{"io.netd.network", "shop"}})),
+              HasSubstr("this host is in no cluster"));
+  EXPECT_EQ(call("NetworkDriver.GwAllocCheck", network_body({{"io.netd.network", "shop"}})),
+            json::parse(R"({"SkipIPv4":true,"SkipIPv6":true})"));
+}
+
 TEST_F(Plugin, KeepsToTheRange) {
   const json pool = call("IpamDriver.RequestPool",
                          {{"Pool", "10.5.0.0/24"}, {"SubPool", "10.5.0.128/25"}, {"V6", false}});

@@ -188,6 +188,82 @@ TEST_F(LedgerTest, HostsThatChooseAtTheSameTimeGetDifferentAddresses) {
   EXPECT_EQ(store_.list(keys_.endpoints(shop.id)).size(), 2u * each);
 }
 
+TEST_F(LedgerTest, EntriesAreExchangedForOneThatHasWhatTheyHad) {
+  Network wanted_network{.id = "dual-id", .name = "dual", .ipv6 = true};
+  const Network dual = one_.ledger.add_network(wanted_network, [](const auto&) {
+    return std::vector<drivers::Pool>{
+        {.subnet = prefix("10.0.0.0/24"), .gateway = {}, .range = {}, .auxiliary = {}},
+        {.subnet = prefix("fd00::/64"), .gateway = {}, .range = {}, .auxiliary = {}}};
+  });
+  Ledger::EndpointRequest request;
+  request.only = ipam::Family::v4;
+  const Endpoint four = one_.ledger.add_endpoint(wanted(dual, "four"), request, {});
+  EXPECT_FALSE(four.ipv6);
+  request.only = ipam::Family::v6;
+  const Endpoint six = one_.ledger.add_endpoint(wanted(dual, "six"), request, {});
+  EXPECT_FALSE(six.ipv4);
+  Endpoint web = wanted(dual, "web");
+  web.ipv4 = four.ipv4;
+  web.ipv6 = six.ipv6;
+  web.mac = four.mac;
+  one_.ledger.exchange(web, {four, six});
+  web.host = "one";
+  const std::vector<std::string> entered = keys_of(keys_, web);
+  EXPECT_EQ(
+      store_.list("/c/ep/").size() + store_.list("/c/ip/").size() + store_.list("/c/mac/").size(),
+      entered.size());
+  for (const std::string& key : entered) {
+    const auto entry = store_.get(key);
+    ASSERT_TRUE(entry) << key;
+    EXPECT_EQ(token_of(entry->value), web.token) << key;
+  }
+  one_.ledger.exchange(web, {four, six});  // said again
+  one_.ledger.remove_endpoint(dual.id, "web", web.token);
+  EXPECT_THAT(store_.list("/c/ip/"), IsEmpty());
+  EXPECT_THAT(store_.list("/c/mac/"), IsEmpty());
+}
+
+TEST_F(LedgerTest, AnExchangeTakesWhatIsFreeAndNothingOfOthers) {
+  const Network shop = network("shop");
+  const Endpoint claim = one_.ledger.add_endpoint(wanted(shop, "claim"), {}, {});
+  one_.ledger.remove_endpoint(shop.id, claim.id, claim.token);
+  Endpoint web = wanted(shop, "web");
+  web.ipv4 = claim.ipv4;
+  web.mac = *ipam::Mac::parse("02:00:00:00:00:01");
+  one_.ledger.exchange(web, {claim});
+  EXPECT_TRUE(store_.get(keys_.address(shop.id, claim.ipv4->address)));
+  Endpoint other = wanted(shop, "other");
+  other.ipv4 = claim.ipv4;
+  other.mac = claim.mac;
+  EXPECT_EQ(refusal([&] { two_.ledger.exchange(other, {claim}); }),
+            "Address already in use: " + claim.ipv4->address.to_string());
+  other.ipv4 = prefix("10.0.0.99/24");
+  other.mac = web.mac;
+  EXPECT_EQ(refusal([&] { two_.ledger.exchange(other, {}); }),
+            "MAC address 02:00:00:00:00:01 is in use on this network");
+  // Somebody has by now what the claim had besides: that stays.
+  const Endpoint taker = two_.ledger.add_endpoint(wanted(shop, "taker"),
+                                                  {.ipv4 = {}, .ipv6 = {}, .mac = claim.mac}, {});
+  Endpoint late = wanted(shop, "late");
+  late.ipv4 = prefix("10.0.0.98/24");
+  late.mac = *ipam::Mac::parse("02:00:00:00:00:02");
+  one_.ledger.exchange(late, {claim});
+  EXPECT_TRUE(store_.get(keys_.mac(shop.id, taker.mac)));
+  EXPECT_TRUE(store_.get(keys_.endpoint(shop.id, "one", "late")));
+}
+
+TEST_F(LedgerTest, AnExchangeWhoseAnswerIsLostIsFoundOut) {
+  const Network shop = network("shop");
+  const Endpoint claim = one_.ledger.add_endpoint(wanted(shop, "claim"), {}, {});
+  Endpoint web = wanted(shop, "web");
+  web.ipv4 = claim.ipv4;
+  web.mac = claim.mac;
+  store_.lose_answers(2, LocalSharedStore::Lost::made);
+  one_.ledger.exchange(web, {claim});
+  EXPECT_EQ(store_.list("/c/ep/").size(), 1u);
+  EXPECT_TRUE(store_.get(keys_.endpoint(shop.id, "one", "web")));
+}
+
 TEST_F(LedgerTest, ANetworkWithEndpointsStays) {
   const Network shop = network("shop");
   const Endpoint web = two_.ledger.add_endpoint(wanted(shop, "web"), {}, {});

@@ -132,6 +132,56 @@ TEST_F(MembershipTest, AnOldRunOfNetdIsFencedOffByItsSuccessor) {
   EXPECT_FALSE(store_.txn({fence}, {{"/c/x", "1"}}, Durability::power));
 }
 
+class InsideTest : public MembershipTest {
+ protected:
+  static HostInfo with_inside(HostInfo info, const ipam::Address& inside) {
+    info.encryption = {.key = "k", .next = "", .inside = inside, .port = 51871};
+    return info;
+  }
+  std::string holder(const ipam::Address& inside) {
+    const auto entry = store_.get(keys_.inside(inside));
+    return entry ? entry->value : "nobody";
+  }
+  const ipam::Prefix prefix_ = *ipam::Prefix::parse("169.254.64.0/18");
+};
+
+TEST_F(InsideTest, AnAddressIsOneHosts) {
+  Membership one = member(host("one")), two = member(host("two"));
+  one.join();
+  two.join();
+  const auto ones = one.claim_inside(prefix_, {});
+  EXPECT_TRUE(prefix_.contains(ones));
+  EXPECT_EQ(holder(ones), "one");
+  EXPECT_EQ(one.claim_inside(prefix_, ones), ones);
+  EXPECT_NE(two.claim_inside(prefix_, ones), ones);
+}
+
+TEST_F(InsideTest, ANetdThatStartsAgainKeepsItAndShowsItAtOnce) {
+  Membership one = member(host("one"));
+  one.join();
+  const auto inside = one.claim_inside(prefix_, {});
+  Membership again = member(with_inside(host("one"), inside));
+  EXPECT_FALSE(again.join().lost_inside);
+  EXPECT_EQ(parse_value<HostInfo>(store_.get(keys_.host_info("one"))->value).encryption->inside,
+            inside);
+}
+
+TEST_F(InsideTest, OneThatWasGivenUpLosesItToWhoCameMeanwhile) {
+  Membership one = member(host("one")), two = member(host("two"));
+  one.join();
+  two.join();
+  const auto inside = one.claim_inside(prefix_, {});
+  one.describe(with_inside(host("one"), inside));
+  one.leave();
+  EXPECT_TRUE(give_up_host(store_, keys_, "one"));
+  EXPECT_EQ(holder(inside), "nobody");
+  EXPECT_EQ(two.claim_inside(prefix_, inside), inside);
+  Membership back = member(with_inside(host("one"), inside));
+  EXPECT_TRUE(back.join().lost_inside);
+  EXPECT_EQ(holder(inside), "two");
+  EXPECT_FALSE(parse_value<HostInfo>(store_.get(keys_.host_info("one"))->value).encryption);
+}
+
 class GivingUpTest : public MembershipTest {
  protected:
   void SetUp() override {

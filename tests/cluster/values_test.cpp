@@ -56,6 +56,11 @@ TEST(ClusterValues, OfAHostComeBack) {
                       .boot = "b",
                       .version = "0.1"};
   EXPECT_EQ(parse_value<HostInfo>(to_text(host)), host);
+  HostInfo encrypts = host;
+  encrypts.encryption = {
+      .key = "k", .next = "n", .inside = *ipam::Address::parse("169.254.64.1"), .port = 51871};
+  encrypts.expects = {{"h2", "its next key"}};
+  EXPECT_EQ(parse_value<HostInfo>(to_text(encrypts)), encrypts);
   const auto meta = parse_value<Meta>(
       to_text(Meta{.cluster = "c", .vxlan_port = 8472, .underlay = ipam::Family::v6}));
   EXPECT_EQ(meta.underlay, ipam::Family::v6);

@@ -94,6 +94,27 @@ TEST(OverlayPlan, FloodingLeavesTheFloodFlagsOn) {
   EXPECT_EQ(port(with("io.netd.flood", "off")), port(shop()));
 }
 
+TEST(OverlayPlan, BesideAnEngineItsFirewallLetsTheBridgeThrough) {
+  Network network = shop();
+  network.beside_engine = true;
+  EXPECT_EQ(sandbox::to_text(Overlay().network_plan(network)),
+            sandbox::to_text(Overlay().network_plan(shop())) + "admit forwarding nb001000\n");
+}
+
+TEST(OverlayDns, HasTheGatewayAddressWhereItIsWanted) {
+  EXPECT_FALSE(Overlay().wants_gateway(shop(), Family::v4));
+  EXPECT_FALSE(Overlay().dns_address(shop()));
+  Network network = with("io.netd.gateway_dns", "true");
+  EXPECT_TRUE(Overlay().wants_gateway(network, Family::v4));
+  EXPECT_FALSE(Overlay().wants_gateway(network, Family::v6));
+  network.pools[0].gateway = ipam::Address::parse("10.1.0.1");
+  EXPECT_EQ(Overlay().dns_address(network), ipam::Address::parse("10.1.0.1"));
+  EXPECT_FALSE(Overlay().gateway(network, web(), Family::v4)) << "no way out goes there";
+  network.ipv4 = false;
+  network.ipv6 = true;
+  EXPECT_THAT(refusal(network), HasSubstr("io.netd.gateway_dns: the network has no IPv4 address"));
+}
+
 TEST(OverlayPlan, AnEndpointIsAVethOnALockedPort) {
   EXPECT_EQ(sandbox::to_text(Overlay().endpoint_plan(shop(), web(), sandbox_web)),
             "veth nvaa index 268435458 mac 02:00:00:00:00:03 mtu 1450 peer eth0 index 268435459 "
@@ -154,11 +175,7 @@ TEST(OverlayOptions, WhatIsWrongIsSaid) {
             "failed to parse io.netd.vni value: 16777216 (a VNI is 1 to 16777215)");
   for (const char* bad : {"0", "x", "-1", "5 6"})
     EXPECT_THAT(refusal(with("io.netd.vni", bad)), HasSubstr("a VNI is 1 to")) << bad;
-  for (const char* yes : {"", "true"})
-    EXPECT_THAT(refusal(with("encrypted", yes)),
-                HasSubstr("doesn't encrypt overlay networks in this version"))
-        << yes;
-  EXPECT_EQ(refusal(with("encrypted", "false")), "");
+  EXPECT_THAT(refusal(with("encrypted", "perhaps")), HasSubstr("encrypted"));
   EXPECT_THAT(refusal(with("io.netd.flood", "often")), HasSubstr("io.netd.flood"));
   EXPECT_THAT(refusal(with("com.docker.network.driver.mtu", "9")), HasSubstr("mtu"));
   Network network = shop();
@@ -169,6 +186,20 @@ TEST(OverlayOptions, WhatIsWrongIsSaid) {
   EXPECT_THROW(Overlay().network_plan(network), std::invalid_argument);
   EXPECT_THAT(Overlay().check_network(with("io.netd.vnis", "1")),
               ElementsAre(HasSubstr("io.netd.vni")));
+}
+
+TEST(OverlayOptions, EncryptedIsYesAlsoWithoutAValue) {
+  for (const char* yes : {"", "true", "1"}) {
+    EXPECT_EQ(refusal(with("encrypted", yes)), "") << yes;
+    EXPECT_TRUE(overlay_is_encrypted({{"encrypted", yes}})) << yes;
+  }
+  EXPECT_FALSE(overlay_is_encrypted({{"encrypted", "false"}}));
+  EXPECT_FALSE(overlay_is_encrypted({}));
+}
+
+TEST(OverlayMtu, LeavesRoomForEncryption) {
+  EXPECT_EQ(overlay_mtu(with("encrypted", ""), 1500, Family::v4), 1390u);
+  EXPECT_EQ(overlay_mtu(with("encrypted", ""), 1500, Family::v6), 1370u);
 }
 
 TEST(OverlayMtu, IsWhatFitsIntoThePacketsBetweenTheHosts) {

@@ -74,6 +74,11 @@ void write_clients() {
   }
 }
 
+/// EndToEnd's helper, which is for its heirs.
+struct BoxImporter : e2e::EndToEnd {
+  using EndToEnd::attempt;
+};
+
 std::string cgroup_parent() {
   return "/netd-engine-test-" + std::to_string(getpid());
 }
@@ -98,7 +103,7 @@ void Engine::SetUp() {
   setenv("DOCKER_CONFIG", "/run/docker-config", 1);
   make_namespace();
   ASSERT_NO_FATAL_FAILURE(start_engine());
-  import_image();
+  import_box("docker");
   traces_before_ = all_traces();
 }
 
@@ -248,19 +253,6 @@ std::string Engine::container_address(const std::string& name, const std::string
                 "\").IPAddress}}' " + name);
 }
 
-/// Busybox, and a web server that says the container's name.
-void Engine::import_image() const {
-  shell(
-      "mkdir -p /run/image/bin /run/image/etc /run/image/tmp /run/image/www;"
-      "cp $(command -v busybox) /run/image/bin/busybox;"
-      "for applet in cat hostname httpd ip kill nslookup ping sh sleep timeout true wget;"
-      "do ln -sf busybox /run/image/bin/$applet; done;"
-      "printf '#!/bin/sh\\nprintf %%s \"$NAME\" >/www/index.html\\nexec httpd -f -p 80 -h /www\\n'"
-      " >/run/image/bin/serve; chmod 755 /run/image/bin/serve;"
-      "tar -C /run/image -c . | docker import -c 'CMD [\"serve\"]' - box >/dev/null;"
-      "rm -rf /run/image");
-}
-
 std::string Engine::all_traces() {
   std::string traces = EndToEnd::traces();
   // Docker's: some versions make it at their second start, and leave it.
@@ -295,6 +287,19 @@ bool Engine::soon(const std::function<bool()>& holds) {
     poll(nullptr, 0, 30);
   }
   return true;
+}
+
+void import_box(const std::string& client) {
+  const Result imported = BoxImporter::attempt(
+      "mkdir -p /run/image/bin /run/image/etc /run/image/tmp /run/image/www;"
+      "cp $(command -v busybox) /run/image/bin/busybox;"
+      "for applet in cat hostname httpd ip kill nslookup ping sh sleep timeout true wget;"
+      "do ln -sf busybox /run/image/bin/$applet; done;"
+      "printf '#!/bin/sh\\nprintf %%s \"$NAME\" >/www/index.html\\nexec httpd -f -p 80 -h /www\\n'"
+      " >/run/image/bin/serve; chmod 755 /run/image/bin/serve;"
+      "tar -C /run/image -c . | " +
+      client + " import -c 'CMD [\"serve\"]' - box >/dev/null; rm -rf /run/image");
+  EXPECT_EQ(imported.status, 0) << imported.output;
 }
 
 std::string fetch_with_busybox(const std::string& url) {

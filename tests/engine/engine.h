@@ -68,13 +68,16 @@ class Engine : public e2e::EndToEnd {
   void make_namespace();
   void end_namespace();
   void remove_cgroups() const;
-  void import_image() const;
 
   std::string data_root_;
   std::string traces_before_;
   std::unique_ptr<e2e::Process> namespace_;  // unshare(1), whose child is the engine's init
   std::unique_ptr<e2e::Process> dockerd_;    // nsenter(1), which ends when dockerd does
 };
+
+/// Gives an engine the image "box": busybox, and a web server that says the container's name.
+/// `client`: "docker", with what it needs to find the engine.
+void import_box(const std::string& client);
 
 /// "wget …" in a container: busybox has no curl.
 std::string fetch_with_busybox(const std::string& url);

@@ -227,7 +227,9 @@ void Cluster::kill_member(int member) {
 void Cluster::cut_store(int host) {
   shell("nsenter --net=" + netns(host) +
         " nft 'add table ip cut; add chain ip cut out { type filter hook output priority -300; }; "
-        "add rule ip cut out tcp dport 2379 drop'");
+        "add rule ip cut out tcp dport 2379 drop; "
+        "add chain ip cut in { type filter hook input priority -300; }; "
+        "add rule ip cut in tcp sport 2379 drop'");
 }
 
 void Cluster::mend_store(int host) {

@@ -58,6 +58,8 @@ std::vector<Element> scenario() {
       {"tunnels", {PortNumber{4789}}, {}},
       {"hosts4", {address("198.51.100.2")}, {}},
       {"hosts6", {address("2001:db8::2")}, {}},
+      {"enc_ports", {PortNumber{4790}}, {}},
+      {"enc_links", {LinkIndex{105}}, {}},
   };
 }
 
@@ -87,7 +89,8 @@ TEST_F(NftDocs, ShowWhatTheKernelHolds) {
   shell(R"(ip link add br-shop index 101 type bridge
            ip link add br-vault index 102 type bridge
            ip link add br-quiet index 103 type bridge
-           ip link add nb001000 index 104 type bridge)");
+           ip link add nb001000 index 104 type bridge
+           ip link add nw1c30a7d0f2 index 105 type bridge)");
   sandbox::Nft nft;
   nft.replace(scenario());
   const std::string table = shell("nft list table inet netd");

@@ -16,6 +16,7 @@
 #include "ipam/address.h"
 #include "sandbox/kernel.h"
 #include "tests/support/fake_peers.h"
+#include "tests/support/fake_wireguard.h"
 
 namespace tests {
 
@@ -109,6 +110,7 @@ class FakeKernel : public sandbox::Kernel {
   void advertise(std::uint32_t bridge_index, const ipam::Mac& mac,
                  const std::vector<ipam::Address>& addresses, int count, int interval_ms) override;
   FakePeers& peers() override { return peers_; }
+  FakeWireguard& wireguard() override { return wireguard_; }
 
  private:
   using NamespaceId = int;
@@ -223,6 +225,7 @@ class FakeKernel : public sandbox::Kernel {
   std::size_t reverts_to_fail_ = 0;
   Counters counters_;
   FakePeers peers_;
+  FakeWireguard wireguard_;
   std::vector<FlowsForgotten> flows_forgotten_;
   std::vector<Advertisement> advertisements_;
 };

@@ -21,6 +21,12 @@ class FakeListeners : public dns::Listeners {
     gateways.insert_or_assign(network_id, address.to_string() + " on " + device);
     views.insert_or_assign(network_id, std::move(view));
   }
+  void open_service(const std::string& network_id, const std::string& netns,
+                    const ipam::Address& address, const std::string& device,
+                    dns::View view) override {
+    gateways.insert_or_assign(network_id, address.to_string() + " on " + device + " in " + netns);
+    views.insert_or_assign(network_id, std::move(view));
+  }
   void update(const std::string& sandbox_id, dns::View view) override {
     if (const auto found = views.find(sandbox_id); found != views.end())
       found->second = std::move(view);

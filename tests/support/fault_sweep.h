@@ -58,6 +58,7 @@ class FaultyKernel : public sandbox::Kernel {
     kernel_.advertise(bridge_index, mac, addresses, count, interval_ms);
   }
   sandbox::Peers& peers() override { return kernel_.peers(); }
+  sandbox::Wireguard& wireguard() override { return kernel_.wireguard(); }
 
  private:
   sandbox::Kernel& kernel_;
