@@ -1,20 +1,13 @@
 #include "netd/cluster_config.h"
 
 #include <fmt/format.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <openssl/ssl.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include <charconv>
-#include <cstring>
 #include <memory>
 #include <stdexcept>
 
-#include "sandbox/fd.h"
+#include "sandbox/host_addresses.h"
 
 namespace netd {
 namespace {
@@ -82,58 +75,12 @@ void check_tls_files(const ClusterConfig& config) {
         config.key, config.cert));
 }
 
-ipam::Address to_address(const sockaddr* address) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(address);
-  if (address->sa_family == AF_INET)
-    return *ipam::Address::from_bytes({bytes + offsetof(sockaddr_in, sin_addr), 4});
-  return *ipam::Address::from_bytes({bytes + offsetof(sockaddr_in6, sin6_addr), 16});
-}
-
-bool is_ip(const sockaddr* address) {
-  return address && (address->sa_family == AF_INET || address->sa_family == AF_INET6);
-}
-
-std::uint32_t mtu_of(const std::string& link) {
-  const sandbox::Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  link.copy(request.ifr_name, IFNAMSIZ - 1);
-  if (!fd || ioctl(fd.get(), SIOCGIFMTU, &request) != 0)
-    throw std::system_error(errno, std::system_category(), "read the MTU of " + link);
-  return static_cast<std::uint32_t>(request.ifr_mtu);
-}
-
-/// The addresses of this namespace, in the kernel's order, as long as `wanted` wants none of them.
+/// The first address of this namespace, in the kernel's order, that `wanted` wants.
 template <class Wanted>
 std::optional<Vtep> find_address(const Wanted& wanted) {
-  ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0)
-    throw std::system_error(errno, std::system_category(), "list this host's addresses");
-  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(list, freeifaddrs);
-  for (const ifaddrs* one = list; one; one = one->ifa_next) {
-    if (!is_ip(one->ifa_addr)) continue;
-    const ipam::Address address = to_address(one->ifa_addr);
-    if (!wanted(std::string_view(one->ifa_name), address)) continue;
-    return Vtep{address, one->ifa_name, mtu_of(one->ifa_name)};
-  }
-  return std::nullopt;
-}
-
-/// Which address the kernel would send from; nothing is sent.
-std::optional<ipam::Address> source_towards(const HostPort& endpoint) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
-  addrinfo* found = nullptr;
-  if (getaddrinfo(endpoint.host.c_str(), endpoint.port.c_str(), &hints, &found) != 0)
-    return std::nullopt;
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, freeaddrinfo);
-  for (const addrinfo* one = found; one; one = one->ai_next) {
-    const sandbox::Fd fd(socket(one->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!fd || connect(fd.get(), one->ai_addr, one->ai_addrlen) != 0) continue;
-    sockaddr_storage own{};
-    socklen_t size = sizeof own;
-    if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&own), &size) == 0)
-      return to_address(reinterpret_cast<const sockaddr*>(&own));
-  }
+  for (const sandbox::HostAddress& one : sandbox::host_addresses())
+    if (wanted(std::string_view(one.link), one.address))
+      return Vtep{one.address, one.link, sandbox::mtu_of(one.link)};
   return std::nullopt;
 }
 
@@ -205,7 +152,8 @@ Vtep find_vtep(const ClusterConfig& config) {
       refuse(fmt::format("vtep: this host has no interface {} with an address", config.vtep));
   } else {
     const std::string endpoint = store_endpoints(config).front();
-    const auto source = source_towards(split(endpoint));
+    const HostPort store = split(endpoint);
+    const auto source = sandbox::source_towards(store.host, store.port);
     if (!source)
       refuse(
           fmt::format("vtep: this host has no route to {}; say which address is the other "

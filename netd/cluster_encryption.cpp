@@ -124,7 +124,7 @@ void ClusterMember::look_after_keys() {
   attempt_with_keys([&] { use_next_key(); });
 }
 
-/// With place_mutex_.
+/// With place_mutex_. And what else of this host is not published yet.
 void ClusterMember::acknowledge_keys() {
   auto next = gate_.run([&] { return next_keys(*overlays_); });
   if (next == expects_ && published_) return;

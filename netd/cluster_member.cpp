@@ -1,13 +1,17 @@
 #include "netd/cluster_member.h"
 
 #include <fmt/format.h>
+#include <net/if.h>
 #include <unistd.h>
 
-#include "drivers/overlay.h"
+#include <algorithm>
+#include <random>
+
 #include "netd/controller_state.h"
 #include "netd/engine_driver.h"
 #include "netd/etcd/load.h"
 #include "netd/log.h"
+#include "sandbox/echo.h"
 #include "sandbox/netns.h"
 
 namespace netd {
@@ -23,6 +27,10 @@ constexpr const char* cluster_key = "cluster/id";
 std::string hostname() {
   char name[HOST_NAME_MAX + 1] = {};
   return gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
+std::string ago(const std::optional<std::chrono::seconds>& since) {
+  return since ? fmt::format("{} s ago", since->count()) : "never";
 }
 
 std::unique_ptr<SharedStore> open_store(const ClusterConfig& config) {
@@ -55,7 +63,16 @@ ClusterMember::ClusterMember(const ClusterConfig& config, Controller& controller
       verbs_(std::move(verbs)),
       keys_(config.prefix),
       vtep_(find_vtep(config)),
-      store_(open_store(config)) {}
+      store_(open_store(config)),
+      probes_({.start = [this](std::function<void()> act) { workers_.start(std::move(act)); },
+               .goes_on = [this] { return !workers_.is_stopping(); },
+               .echo =
+                   [](const ipam::Address& to, std::size_t bytes) {
+                     constexpr auto patience = 500ms;
+                     return sandbox::echo("", to, bytes, patience);
+                   }},
+              std::random_device{}()),
+      vtep_index_(if_nametoindex(vtep_.link.c_str())) {}
 
 ClusterMember::~ClusterMember() {
   stop();
@@ -71,11 +88,54 @@ void ClusterMember::start() {
                         cluster::Membership::Options{.host = describe(vtep_),
                                                      .known_cluster = known ? known->value : "",
                                                      .vxlan_port = config_.vxlan_port});
+    recall();
   });
   ledger_ = std::make_unique<cluster::Ledger>(*store_, keys_, host_,
                                               [this] { return membership_->fence(); });
   thread_ = std::thread([this] { run(); });
   keeper_ = std::thread([this] { keep_lease(); });
+}
+
+/// For as long as the store does not answer: what other hosts' containers are called.
+void ClusterMember::recall() {
+  Store& store = controller_.state().store;
+  memory_.emplace(store);
+  const auto last = memory_->last();
+  const auto known = store.get(cluster_key);
+  if (!last || !known || last->meta.cluster != known->value ||
+      last->meta.underlay != vtep_.address.family())
+    return;
+  make_overlays(last->meta);
+  const std::lock_guard lock(mutex_);
+  meta_ = last->meta;
+  last_contact_ = last->contact;
+}
+
+void ClusterMember::make_overlays(const cluster::Meta& meta) {
+  Controller::State& state = controller_.state();
+  overlays_ = std::make_unique<Overlays>(
+      state, keys_, Overlays::Self{host_, vtep_.address, meta.vxlan_port, vtep_.mtu},
+      [this](std::string prefix, Overlays::Listener listener) {
+        listener.check = [this] { membership_->check_cluster(); };
+        return std::make_unique<cluster::Mirror>(*store_, std::move(prefix), post_, workers_,
+                                                 std::move(listener));
+      },
+      *memory_);
+  state.overlays = overlays_.get();
+}
+
+/// What was heard, for the next start. Some seconds of it are lost in a crash.
+void ClusterMember::save() {
+  cluster::Memory::Last last;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!meta_ || !contact_) return;
+    last.meta = *meta_;
+    last.contact = cluster::Memory::Clock::now() -
+                   std::chrono::duration_cast<cluster::Memory::Clock::duration>(
+                       std::chrono::steady_clock::now() - *contact_);
+  }
+  gate_.run([&] { memory_->save(last); });
 }
 
 cluster::HostInfo ClusterMember::describe(const Vtep& vtep) const {
@@ -97,6 +157,7 @@ void ClusterMember::stop() {
   ended_.notify_all();
   for (std::thread* thread : {&thread_, &keeper_})
     if (thread->joinable()) thread->join();
+  attempt([&] { save(); });
   if (membership_) membership_->leave();
 }
 
@@ -110,6 +171,7 @@ void ClusterMember::note_contact() {
   const std::lock_guard lock(mutex_);
   contact_ = std::chrono::steady_clock::now();
   problem_.clear();
+  is_away_ = false;
 }
 
 void ClusterMember::note_problem(const std::string& problem) {
@@ -139,6 +201,10 @@ void ClusterMember::keep_lease() {
 void ClusterMember::attempt(const std::function<void()>& act) {
   try {
     act();
+  } catch (const StoreError& error) {
+    note_problem(error.what());
+    const std::lock_guard lock(mutex_);
+    is_away_ = error.kind == StoreError::Kind::unreachable;
   } catch (const std::exception& error) {
     note_problem(error.what());
   }
@@ -149,6 +215,7 @@ void ClusterMember::run() {
   auto next_look = Clock::now() + audit_period;
   auto next_chores = Clock::now();
   do {
+    if (underlay_changed_.exchange(false)) attempt([&] { look_at_underlay(); });
     attempt([&] {
       if (!membership_->is_live()) join();
       if (!caught_up_) catch_up();
@@ -156,6 +223,8 @@ void ClusterMember::run() {
     if (!membership_->is_live() || !caught_up_) continue;
     if (Clock::now() >= next_chores) {
       next_chores = Clock::now() + cluster::keep_period;
+      attempt([&] { save(); });
+      attempt([&] { probe_paths(); });
       attempt([&] { verbs_.settle(); });
       attempt([&] { give_up_hosts(); });
     }
@@ -189,7 +258,7 @@ void ClusterMember::join() {
 
 void ClusterMember::catch_up() {
   follow(joined_as_);
-  heal();
+  heal(Extent::all);
   caught_up_ = true;
 }
 
@@ -199,15 +268,8 @@ void ClusterMember::follow(const cluster::Membership::Joined& joined) {
     const auto known = state.store.get(cluster_key);
     if (!known || known->value != joined.meta.cluster)
       state.store.txn({}, {{cluster_key, joined.meta.cluster}}, Durability::power);
-    if (overlays_) return;
-    overlays_ = std::make_unique<Overlays>(
-        state, keys_, Overlays::Self{host_, vtep_.address, joined.meta.vxlan_port, vtep_.mtu},
-        [this](std::string prefix, Overlays::Listener listener) {
-          listener.check = [this] { membership_->check_cluster(); };
-          return std::make_unique<cluster::Mirror>(*store_, std::move(prefix), post_, workers_,
-                                                   std::move(listener));
-        });
-    state.overlays = overlays_.get();
+    if (!overlays_) make_overlays(joined.meta);
+    if (!overlays_->has_begun()) overlays_->begin();
   });
   const std::lock_guard lock(mutex_);
   meta_ = joined.meta;
@@ -234,53 +296,39 @@ void ClusterMember::give_up(const std::string& host) {
 }
 
 void ClusterMember::look_around() {
-  attempt([&] { look_at_underlay(); });
+  underlay_changed_ = true;  // a notice may have been lost
   attempt([&] { gate_.run([&] { overlays_->audit(); }); });
   attempt([&] { gate_.run([&] { controller_.engine().sweep(); }); });
-  attempt([&] { heal(); });
-}
-
-/// A smaller MTU on the way to the other hosts swallows large packets without a word.
-void ClusterMember::look_at_underlay() {
-  const Vtep now = find_vtep(config_);
-  if (now.address != vtep_.address)
-    log::error("this host's end of tunnels is another now: start netd anew, or give it --vtep",
-               {{"was", vtep_.address.to_string()}, {"is", now.address.to_string()}});
-  if (now.mtu == vtep_.mtu || now.address != vtep_.address) return;
-  log::warn(
-      "the MTU of this host's link to the others changed",
-      {{"link", now.link}, {"from", std::to_string(vtep_.mtu)}, {"to", std::to_string(now.mtu)}});
-  const auto too_large = gate_.run([&] {
-    std::vector<std::string> names;
-    overlays_->set_underlay_mtu(now.mtu);
-    for (const NetworkRecord* record : controller_.state().records.networks())
-      if (record->network.tunnel && overlays_->is_up(record->network.id) &&
-          record->network.tunnel->mtu +
-                  drivers::overlay_overhead(record->network, now.address.family()) >
-              now.mtu)
-        names.push_back(record->network.name);
-    return names;
-  });
-  for (const std::string& name : too_large)
-    log::error("large packets of this network are lost on this host: raise the link's MTU again",
-               {{"network", name}, {"link", now.link}});
-  const std::lock_guard place(place_mutex_);
-  membership_->describe(describe(now));
-  const std::lock_guard lock(mutex_);
-  vtep_.mtu = now.mtu;  // last: what failed is done at the next look
+  attempt([&] { heal(Extent::share); });
 }
 
 /// The books say what this host's records say: what is too much there is struck out, what is
 /// missing is claimed again.
-void ClusterMember::heal() {
-  const auto networks = gate_.run([&] {
-    std::vector<std::string> ids;
-    for (const NetworkRecord* record : controller_.state().records.networks())
-      if (record->network.driver == overlay_driver) ids.push_back(record->network.id);
-    return ids;
-  });
-  for (const std::string& id : networks)
+void ClusterMember::heal(Extent extent) {
+  for (const std::string& id : networks_to_heal(extent))
     heal_network(id);
+}
+
+/// Those that this host has endpoints on, and some of the others in turn: what could be left over
+/// there is taken back when it is known to be (OwedCalls), so nobody waits for it.
+std::vector<std::string> ClusterMember::networks_to_heal(Extent extent) {
+  constexpr std::size_t share = 16;
+  std::vector<std::string> ids, unused;
+  gate_.run([&] {
+    const Records& records = controller_.state().records;
+    for (const NetworkRecord* record : records.networks()) {
+      const std::string& id = record->network.id;
+      if (record->network.driver != overlay_driver) continue;
+      (records.endpoints_of_network(id).empty() ? unused : ids).push_back(id);
+    }
+  });
+  std::ranges::sort(unused);
+  const auto next = std::ranges::upper_bound(unused, healed_);
+  std::ranges::rotate(unused, next);
+  if (extent == Extent::share && unused.size() > share) unused.resize(share);
+  healed_ = unused.empty() ? std::string() : unused.back();
+  ids.insert(ids.end(), unused.begin(), unused.end());
+  return ids;
 }
 
 void ClusterMember::heal_network(const std::string& network_id) {
@@ -331,34 +379,47 @@ void ClusterMember::heal_network(const std::string& network_id) {
 
 cluster::Ledger& ClusterMember::ledger() {
   const std::lock_guard lock(mutex_);
-  if (!joined_)
+  if (joined_) return *ledger_;
+  if (last_contact_ && is_away_)
     throw Error(ErrorKind::unavailable,
-                fmt::format("this host has not joined its cluster yet: {}; local networks work",
-                            problem_.empty() ? "the store was not asked yet" : problem_));
-  return *ledger_;
+                fmt::format("cluster store unreachable since netd began {} s ago, last contact {}; "
+                            "nothing was changed, local networks still work: {}",
+                            std::chrono::duration_cast<std::chrono::seconds>(
+                                std::chrono::steady_clock::now() - began_)
+                                .count(),
+                            ago(since_contact()), problem_));
+  throw Error(ErrorKind::unavailable,
+              fmt::format("this host has not joined its cluster yet: {}; local networks work",
+                          problem_.empty() ? "the store was not asked yet" : problem_));
+}
+
+/// With mutex_ held.
+std::optional<std::chrono::seconds> ClusterMember::since_contact() const {
+  using std::chrono::duration_cast, std::chrono::seconds;
+  if (contact_) return duration_cast<seconds>(std::chrono::steady_clock::now() - *contact_);
+  if (last_contact_)
+    return std::max(duration_cast<seconds>(cluster::Memory::Clock::now() - *last_contact_),
+                    seconds(0));
+  return std::nullopt;
 }
 
 Error ClusterMember::explain(const StoreError& error) const {
   using Kind = StoreError::Kind;
-  std::string ago = "never";
-  {
+  const std::string last = [&] {
     const std::lock_guard lock(mutex_);
-    if (contact_)
-      ago = fmt::format("{} s ago", std::chrono::duration_cast<std::chrono::seconds>(
-                                        std::chrono::steady_clock::now() - *contact_)
-                                        .count());
-  }
+    return ago(since_contact());
+  }();
   switch (error.kind) {
     case Kind::unreachable:
       return {ErrorKind::unavailable,
               fmt::format("cluster store unreachable, last contact {}; nothing was changed, local "
                           "networks still work: {}",
-                          ago, error.what())};
+                          last, error.what())};
     case Kind::unknown:
       return {ErrorKind::unavailable,
               fmt::format("the cluster store took the request and did not answer, last contact {}; "
                           "what it made of it is taken back when it answers: {}",
-                          ago, error.what())};
+                          last, error.what())};
     case Kind::full:
       return {ErrorKind::unavailable,
               fmt::format("cluster store full: compact and defragment it, then disarm the alarm "
@@ -369,7 +430,7 @@ Error ClusterMember::explain(const StoreError& error) const {
           ErrorKind::unavailable,
           fmt::format("this host is no live member of its cluster at the moment, last contact {}; "
                       "try again in some seconds",
-                      ago)};
+                      last)};
     default:
       return {ErrorKind::unavailable, fmt::format("cluster store: {}", error.what())};
   }
@@ -380,11 +441,9 @@ ClusterMember::State ClusterMember::state() const {
   State state{.joined = joined_,
               .live = membership_ && membership_->is_live() && problem_.empty(),
               .problem = problem_,
+              .since_contact = since_contact(),
               .host = host_,
               .vtep = vtep_};
-  if (contact_)
-    state.since_contact = std::chrono::duration_cast<std::chrono::seconds>(
-        std::chrono::steady_clock::now() - *contact_);
   if (meta_) {
     state.cluster = meta_->cluster;
     state.port = meta_->vxlan_port;

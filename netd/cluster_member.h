@@ -3,12 +3,14 @@
 // does.
 //
 //     open      the store's engine is loaded                        [main thread]
+//     recall    Overlays is made of what was heard last             [control thread]
 //     join      again and again until the store takes this host     [cluster thread]
-//     follow    Overlays is made, and told of all there is          [control thread]
+//     follow    Overlays is told of all there is                    [control thread]
 //     keep      every 5 s the lease; who is away too long; every 60 s the kernel and the books are
 //     looked through
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -20,14 +22,16 @@
 
 #include "netd/cluster/ledger.h"
 #include "netd/cluster/membership.h"
+#include "netd/cluster/memory.h"
 #include "netd/cluster_config.h"
 #include "netd/control_gate.h"
+#include "netd/controller.h"
 #include "netd/overlays.h"
+#include "netd/path_probes.h"
 #include "netd/workers.h"
+#include "sandbox/link_watch.h"
 
 namespace netd {
-
-class Controller;
 
 class ClusterMember {
  public:
@@ -58,6 +62,12 @@ class ClusterMember {
   SharedStore& store() { return *store_; }
   /// What a verb says when the store did not do its part.
   Error explain(const StoreError& error) const;
+  /// The link to the other hosts may have changed. Any thread.
+  void links_changed(const sandbox::LinkNotices& notices);
+  /// What keeps packets from passing to other hosts. On the control thread.
+  std::vector<Finding> examine() const;
+  /// On any thread.
+  std::vector<PathProbes::Result> paths() const { return probes_.results(); }
   /// Gives up a host that is not live. Throws Error.
   void give_up(const std::string& host);
 
@@ -72,7 +82,8 @@ class ClusterMember {
     bool joined = false;                                // at least once since netd began
     bool live = false;                                  // … and it reaches the store
     std::string problem;                                // why not
-    std::optional<std::chrono::seconds> since_contact;  // since the store answered last
+    std::optional<std::chrono::seconds> since_contact;  // since the store answered last, also if
+                                                        // it was an earlier netd of this host
     std::string cluster;
     std::string host;
     Vtep vtep;
@@ -86,12 +97,20 @@ class ClusterMember {
   void attempt(const std::function<void()>& act);
   void join();
   void catch_up();
+  void recall();
+  void make_overlays(const cluster::Meta& meta);
   void follow(const cluster::Membership::Joined& joined);
+  void save();
   cluster::HostInfo describe(const Vtep& vtep) const;
   void look_around();
-  void heal();
+  /// How much of the books is looked at: all of them once a host is back, a share of them each
+  /// minute.
+  enum class Extent { all, share };
+  void heal(Extent extent);
+  std::vector<std::string> networks_to_heal(Extent extent);
   void heal_network(const std::string& network_id);
   void look_at_underlay();
+  void probe_paths();
   // cluster_encryption.cpp
   void look_after_keys();
   void attempt_with_keys(const std::function<void()>& act);
@@ -100,6 +119,7 @@ class ClusterMember {
   void publish();
   void give_up_hosts();
   bool wait(std::chrono::milliseconds time);
+  std::optional<std::chrono::seconds> since_contact() const;
   void note_contact();
   void note_problem(const std::string& problem);
 
@@ -115,7 +135,11 @@ class ClusterMember {
   std::string host_;                               // set before `thread_` begins
   std::optional<cluster::Membership> membership_;  // the same
   std::unique_ptr<cluster::Ledger> ledger_;
-  std::unique_ptr<Overlays> overlays_;  // the control thread's
+  std::optional<cluster::Memory> memory_;  // the control thread's
+  std::unique_ptr<Overlays> overlays_;     // the control thread's
+  PathProbes probes_;                      // thread_'s, but for results()
+  std::atomic<bool> underlay_changed_ = false;
+  const std::uint32_t vtep_index_;  // of the link that the tunnels are on
 
   std::mutex place_mutex_;  // one at a time changes what the others are told of this host
   std::optional<cluster::HostEncryption> encryption_;  // guarded by place_mutex_, as the next two
@@ -129,9 +153,13 @@ class ClusterMember {
   bool joined_ = false;
   std::optional<cluster::Meta> meta_;
   std::string problem_;
+  bool is_away_ = false;  // … is that the store does not answer
   std::optional<std::chrono::steady_clock::time_point> contact_;
+  std::optional<cluster::Memory::Clock::time_point> last_contact_;  // an earlier netd's
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   cluster::Membership::Joined joined_as_;  // thread_'s
   std::string key_problem_;                // thread_'s: said last
+  std::string healed_;      // thread_'s: the last of the networks without endpoints here
   bool caught_up_ = false;  // thread_'s: what others have is followed, what was missed is put right
   std::thread thread_;
   std::thread keeper_;  // of the lease

@@ -351,6 +351,7 @@ void Daemon::wait_for_links() {
 
 void Daemon::on_links() {
   sandbox::LinkNotices notices = links_.read();
+  if (cluster_) cluster_->links_changed(notices);
   if (!notices.empty())
     asio::post(control_,
                [this, notices = std::move(notices)] { controller_.links_changed(notices); });

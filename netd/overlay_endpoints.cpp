@@ -42,11 +42,54 @@ void Overlays::follow(const NetworkRecord& record, std::function<void()> ready) 
       sandbox::PeerLinks{.bridge = record.network.link_index,
                          .vxlan = record.network.tunnel->index},
       drivers::overlay_floods(record.network));
-  network.mirror = follow_(
+  if (begun_) network.mirror = mirror_of(id);
+}
+
+std::unique_ptr<cluster::Mirror> Overlays::mirror_of(const std::string& id) {
+  return follow_(
       keys_.endpoints(id),
       {.replaced = [this, id](const Snapshot& snapshot,
                               bool confirmed) { return take_endpoints(id, snapshot, confirmed); },
        .changed = [this, id](const Watched& w) { change_endpoint(id, w); }});
+}
+
+/// Neither its names nor what is remembered of it outlast it.
+void Overlays::unfollow(const std::string& network_id) {
+  const auto followed = followed_.find(network_id);
+  if (followed == followed_.end()) return;
+  for (const auto& [id, endpoint] : followed->second.remote) {
+    state_.names.withdraw(network_id, id);
+    memory_.note(keys_.endpoint(network_id, endpoint.host, id), std::nullopt);
+  }
+  followed_.erase(followed);
+}
+
+/// What was heard last: names and addresses of other hosts' endpoints, and who these hosts are.
+void Overlays::recall() {
+  for (const Entry& entry : memory_.recall()) {
+    if (keys_.parse_host(entry.key)) {
+      note_host(entry.key, entry.value);
+      continue;
+    }
+    const auto key = keys_.parse_endpoint(entry.key);
+    const auto network = key ? followed_.find(key->network) : followed_.end();
+    auto endpoint = network == followed_.end()
+                        ? std::nullopt
+                        : read_value<cluster::Endpoint>(entry.key, entry.value);
+    if (!endpoint) {
+      memory_.note(entry.key, std::nullopt);
+      continue;
+    }
+    state_.names.publish(key->network, dns_host(*endpoint));
+    network->second.remote.insert_or_assign(key->endpoint, std::move(*endpoint));
+  }
+}
+
+bool Overlays::is_stale() const {
+  if (!hosts_told_ && !hosts_.empty()) return true;
+  return std::ranges::any_of(followed_, [](const auto& network) {
+    return !network.second.told && !network.second.remote.empty();
+  });
 }
 
 /// Nothing: no way to its host is known, or none that is encrypted where that has to be.
@@ -79,10 +122,20 @@ bool Overlays::take_endpoints(const std::string& network_id, const Snapshot& sna
         {{"network", log::short_id(network_id)}, {"gone", std::to_string(gone)}});
     return false;
   }
-  for (const auto& [id, endpoint] : network.remote)
-    if (!remote.contains(id)) state_.names.withdraw(network_id, id);
-  for (const auto& [id, endpoint] : remote)
-    state_.names.publish(network_id, dns_host(endpoint));
+  for (const auto& [id, endpoint] : network.remote) {
+    if (remote.contains(id)) continue;
+    state_.names.withdraw(network_id, id);
+    memory_.note(keys_.endpoint(network_id, endpoint.host, id), std::nullopt);
+  }
+  for (const Entry& entry : snapshot.entries) {
+    const auto key = keys_.parse_endpoint(entry.key);
+    const auto now = key ? remote.find(key->endpoint) : remote.end();
+    if (now == remote.end()) continue;
+    const auto known = network.remote.find(key->endpoint);
+    if (known != network.remote.end() && known->second == now->second) continue;
+    state_.names.publish(network_id, dns_host(now->second));
+    memory_.note(entry.key, entry.value);
+  }
   network.remote = std::move(remote);
   network.told = true;
   program(network);
@@ -107,6 +160,7 @@ void Overlays::change_endpoint(const std::string& network_id, const Watched& wat
   Followed& network = followed_.at(network_id);
   const auto key = keys_.parse_endpoint(watched.change.key);
   if (!key || key->host == self_.host) return;
+  memory_.note(watched.change.key, watched.change.value);
   if (!watched.change.value) return drop(network, network_id, key->endpoint);
   const auto endpoint = read_value<cluster::Endpoint>(watched.change.key, *watched.change.value);
   if (!endpoint) return;

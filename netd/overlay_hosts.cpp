@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 
 #include "drivers/overlay.h"
@@ -55,6 +57,7 @@ bool Overlays::take_hosts(const Snapshot& snapshot, bool confirmed) {
   std::set<std::string> moved;
   for (auto& [id, host] : hosts_) {
     moved.insert(id);
+    remember(id, before);
     // One that was live until now is away since now, whatever was missed in between.
     if (const auto old = before.find(id); old != before.end() && !host.live)
       host.seen = old->second.live ? host.seen : old->second.seen;
@@ -62,6 +65,7 @@ bool Overlays::take_hosts(const Snapshot& snapshot, bool confirmed) {
   for (const auto& [id, host] : before) {
     moved.insert(id);
     say_change(id, host.live);
+    if (host.info && !hosts_.contains(id)) memory_.note(keys_.host_info(id), std::nullopt);
   }
   revision_ = snapshot.revision;
   hosts_told_ = true;
@@ -69,6 +73,14 @@ bool Overlays::take_hosts(const Snapshot& snapshot, bool confirmed) {
   for (auto& [network_id, network] : followed_)
     if (!network.programmed) program(network);
   return true;
+}
+
+/// Where a host's tunnels end outlasts netd; whether it is live does not.
+void Overlays::remember(const std::string& id, const std::map<std::string, Host>& before) {
+  const auto& now = hosts_.at(id).info;
+  const auto known = before.find(id);
+  if (known != before.end() ? known->second.info == now : !now) return;
+  memory_.note(keys_.host_info(id), now ? std::optional(to_text(*now)) : std::nullopt);
 }
 
 void Overlays::change_host(const Watched& watched) {
@@ -79,7 +91,9 @@ void Overlays::change_host(const Watched& watched) {
   const bool was_live = known != hosts_.end() && known->second.live;
   note_host(watched.change.key, watched.change.value);
   say_change(key->host, was_live);
-  if (key->what == "info") hosts_changed({key->host});
+  if (key->what != "info") return;
+  memory_.note(watched.change.key, watched.change.value);
+  hosts_changed({key->host});
 }
 
 void Overlays::say_change(const std::string& id, bool was_live) const {
@@ -99,7 +113,10 @@ void Overlays::note_host(const std::string& key, const std::optional<std::string
   if (is_new || parsed->what == "live") host.seen = std::chrono::steady_clock::now();
   if (parsed->what == "info")
     host.info = value ? read_value<cluster::HostInfo>(key, *value) : std::nullopt;
-  if (parsed->what == "dead") host.given_up = value.has_value();
+  if (parsed->what == "dead") {
+    host.given_up = value.has_value();
+    host.given_up_at = std::chrono::steady_clock::now();
+  }
   if (parsed->what == "live") host.live = value.has_value();
 }
 
@@ -141,12 +158,46 @@ void Overlays::admit_hosts() {
   }
 }
 
+std::map<ipam::Address, std::size_t> Overlays::paths() const {
+  std::map<ipam::Address, std::size_t> paths;
+  for (const auto& [id, network] : followed_) {
+    const NetworkRecord* record = state_.records.network(id);
+    if (!record || !network.programmed) continue;
+    const drivers::Tunnel& tunnel = *record->network.tunnel;
+    const std::size_t bytes =
+        tunnel.mtu + drivers::overlay_overhead(record->network, self_.vtep.family());
+    std::unordered_set<std::string_view> there;
+    for (const auto& [endpoint_id, endpoint] : network.remote)
+      there.insert(endpoint.host);
+    for (const std::string_view host_id : there) {
+      const auto host = hosts_.find(std::string(host_id));
+      if (host == hosts_.end() || !host->second.info) continue;
+      std::size_t& most = paths[host->second.info->vtep];
+      most = std::max(most, bytes);
+    }
+  }
+  return paths;
+}
+
+/// All live hosts see the same host die, and one is enough to give it up: the others wait for a
+/// while, and longer the later they come.
+std::chrono::seconds Overlays::turn() const {
+  constexpr std::chrono::seconds step{5}, longest{60};
+  const auto earlier = std::ranges::count_if(
+      hosts_, [&](const auto& host) { return host.second.live && host.first < self_.host; });
+  return std::min(earlier * step, longest);
+}
+
 std::vector<std::string> Overlays::hosts_to_give_up(std::chrono::seconds after) const {
   std::vector<std::string> ids;
+  if (!hosts_told_) return ids;
+  constexpr std::chrono::seconds begun_elsewhere{10};  // who began is at it, or died of it
   const auto now = std::chrono::steady_clock::now();
   for (const auto& [id, host] : hosts_) {
     if (id == self_.host || host.live || !host.info) continue;
-    if (host.given_up || (after.count() > 0 && now - host.seen >= after)) ids.push_back(id);
+    const bool is_due = host.given_up ? now - host.given_up_at >= begun_elsewhere + turn()
+                                      : after.count() > 0 && now - host.seen >= after + turn();
+    if (is_due) ids.push_back(id);
   }
   return ids;
 }

@@ -9,6 +9,7 @@
 #include "netd/controller_state.h"
 #include "netd/overlays.h"
 #include "sandbox/echo.h"
+#include "sandbox/knock.h"
 
 namespace netd {
 namespace {
@@ -205,7 +206,24 @@ class Tracer {
                const Overlays& overlays = *controller_.state().overlays;
                return drivers::overlay_overhead(start_.network, overlays.self().vtep.family());
              })));
-    trace_.works = full.answered;
+    trace_.works = full.answered && arrives_whole(to->address);
+  }
+
+  /// Ping makes its checksums itself; those of programs are left to the links, and some links get
+  /// them wrong in tunnels.
+  bool arrives_whole(const ipam::Address& to) {
+    using sandbox::KnockProtocol;
+    const bool tcp = sandbox::knock(start_.netns, KnockProtocol::tcp, to, patience);
+    const bool answered = tcp || sandbox::knock(start_.netns, KnockProtocol::udp, to, patience);
+    const std::string link = cluster_.state().vtep.link;
+    note("packets with checksums of the link's", answered,
+         answered ? fmt::format("answered ({})", tcp ? "TCP" : "UDP")
+                  : fmt::format("neither TCP nor UDP is answered within {} ms, but ping is",
+                                patience.count()),
+         fmt::format("the container's own firewall, or {} makes wrong checksums in tunnels: try "
+                     "ethtool -K {} tx-checksum-ip-generic off on both hosts",
+                     link, link));
+    return answered;
   }
 
   ClusterMember& cluster_;

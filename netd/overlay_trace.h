@@ -25,8 +25,8 @@ struct Trace {
 };
 
 /// From a sandbox of this host to a sandbox anywhere, by name or address, on a network that the
-/// first is on (empty = the first that knows the other). On a worker: asks the store, and sends two
-/// packets. Throws Error when there is no such sandbox or network.
+/// first is on (empty = the first that knows the other). On a worker: asks the store, and sends
+/// some packets. Throws Error when there is no such sandbox or network.
 Trace trace_overlay(ClusterMember& cluster, Controller& controller, const ControlGate& gate,
                     const std::string& from, const std::string& to, const std::string& network);
 

@@ -11,13 +11,23 @@
 #include "sandbox/transition.h"
 
 namespace netd {
-Overlays::Overlays(Controller::State& state, cluster::Keys keys, Self self, Follow follow)
+Overlays::Overlays(Controller::State& state, cluster::Keys keys, Self self, Follow follow,
+                   cluster::Memory& memory)
     : state_(state),
       keys_(std::move(keys)),
       self_(std::move(self)),
       follow_(std::move(follow)),
+      memory_(memory),
       encryption_(state.store, state.kernel, self_.host) {
   resume();
+  recall();
+}
+
+void Overlays::begin() {
+  for (auto& [id, network] : followed_) {
+    move_tunnel(id);
+    network.mirror = mirror_of(id);
+  }
   host_mirror_ =
       follow_(keys_.hosts(),
               {.replaced = [this](const Snapshot& snapshot,
@@ -30,6 +40,7 @@ Overlays::Overlays(Controller::State& state, cluster::Keys keys, Self self, Foll
                                   bool confirmed) { return take_networks(snapshot, confirmed); },
                .changed = [this](const Watched& w) { change_network(w); },
                .progressed = [this](Revision r) { revision_ = r; }});
+  begun_ = true;
 }
 
 /// What was up when netd ended is up; it is followed again. What was admitted stays so until the
@@ -54,7 +65,6 @@ void Overlays::resume() {
     return drivers::overlay_is_encrypted(state_.records.network(id)->network.options);
   }));
   for (const std::string& id : used) {
-    move_tunnel(id);
     serve_names(*state_.records.network(id));
     follow(*state_.records.network(id), [] {});
   }
@@ -187,7 +197,7 @@ void Overlays::forget(const std::string& network_id) {
     return;
   }
   try {
-    followed_.erase(network_id);
+    unfollow(network_id);
     stop_serving(*record);
     state_.remove_network(*record);
     bring_down_encryption_if_unused();
@@ -220,7 +230,7 @@ void Overlays::bring_up(const std::string& network_id, std::function<void()> rea
     Work work(state_.store, state_.kernel, state_.records);
     work.change(record);
     work.commit(Durability::power);
-    followed_.erase(network_id);  // of links that were there before
+    unfollow(network_id);  // of links that were there before
   } else {
     // Somebody may have deleted them, and the tables with them.
     const auto up = followed_.find(network_id);
@@ -236,11 +246,7 @@ void Overlays::bring_down_if_unused(const std::string& network_id) {
   if (!found || found->network.driver != overlay_driver ||
       !state_.records.endpoints_of_network(network_id).empty())
     return;
-  if (const auto followed = followed_.find(network_id); followed != followed_.end()) {
-    for (const auto& [id, endpoint] : followed->second.remote)
-      state_.names.withdraw(network_id, id);
-    followed_.erase(followed);
-  }
+  unfollow(network_id);
   stop_serving(*found);
   if (networks_told_ && !networks_.contains(network_id)) return forget(network_id);
   if (found->progress.plan.empty()) return bring_down_encryption_if_unused();
@@ -326,8 +332,11 @@ void Overlays::learn_missing() {
 
 std::size_t Overlays::audit() {
   std::size_t repaired = 0;
-  std::erase_if(followed_,
-                [&](const auto& network) { return !state_.records.network(network.first); });
+  std::vector<std::string> gone;
+  for (const auto& [id, network] : followed_)
+    if (!state_.records.network(id)) gone.push_back(id);
+  for (const std::string& id : gone)
+    unfollow(id);
   for (auto& [id, network] : followed_) {
     if (!network.programmed) continue;
     try {

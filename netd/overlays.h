@@ -2,7 +2,9 @@
 // for this host's records, kernel tables and names. Written by what the mirrors tell
 // (cluster/mirror.h), on the control thread, as everything here.
 //
-// Nothing of it depends on the store's being there: what was told last holds.
+// Nothing of it depends on the store's being there: what was told last holds, also for a netd that
+// starts meanwhile (cluster/memory.h). The kernel's tables then stay as they are until the store is
+// heard.
 #pragma once
 
 #include <chrono>
@@ -15,6 +17,7 @@
 #include <vector>
 
 #include "netd/cluster/keys.h"
+#include "netd/cluster/memory.h"
 #include "netd/cluster/mirror.h"
 #include "netd/cluster/values.h"
 #include "netd/controller_state.h"
@@ -39,9 +42,17 @@ class Overlays {
   /// Begins to mirror what is below a prefix of the cluster's store.
   using Follow = std::function<std::unique_ptr<cluster::Mirror>(std::string prefix, Listener)>;
 
-  Overlays(Controller::State& state, cluster::Keys keys, Self self, Follow follow);
+  /// Knows what was heard last. `memory` outlives this.
+  Overlays(Controller::State& state, cluster::Keys keys, Self self, Follow follow,
+           cluster::Memory& memory);
   Overlays(const Overlays&) = delete;
   Overlays& operator=(const Overlays&) = delete;
+
+  /// Once, when this host is a member: from now on the store is heard.
+  void begin();
+  bool has_begun() const { return begun_; }
+  /// Some of it is what was known when netd ran last.
+  bool is_stale() const;
 
   const Self& self() const { return self_; }
   void set_underlay_mtu(std::uint32_t mtu) { self_.mtu = mtu; }
@@ -80,10 +91,14 @@ class Overlays {
     std::optional<cluster::HostInfo> info;
     bool live = false;
     bool given_up = false;
-    std::chrono::steady_clock::time_point seen;  // when it was live last, or this netd began
+    std::chrono::steady_clock::time_point given_up_at;  // when this host heard of it
+    std::chrono::steady_clock::time_point seen;         // when it was live last, or this netd began
   };
   const std::map<std::string, Host>& hosts() const { return hosts_; }
-  /// Hosts that have not been live for so long, or whose giving up was begun.
+  /// False: they are those of netd's last run, and which of them are live is not known.
+  bool hosts_told() const { return hosts_told_; }
+  /// Hosts that have not been live for so long, or whose giving up was begun and not ended, as far
+  /// as it is this host's turn to see to it.
   std::vector<std::string> hosts_to_give_up(std::chrono::seconds after) const;
 
   // --- what is in the cluster
@@ -96,6 +111,10 @@ class Overlays {
   bool is_up(const std::string& network_id) const { return followed_.contains(network_id); }
   /// The network's table of peers; null when it is not up.
   const sandbox::PeerTable* table(const std::string& network_id) const;
+
+  /// The hosts, by tunnel address, that have endpoints on networks that are up here, and the size
+  /// of the largest packets that these networks send them.
+  std::map<ipam::Address, std::size_t> paths() const;
 
   /// Networks of the cluster that are not this host's: after a purge, or when what was in their way
   /// is gone.
@@ -125,6 +144,8 @@ class Overlays {
   void take_network(const std::string& id, const std::string& text);
   void change_network(const Watched& watched);
   void resume();
+  void recall();
+  void unfollow(const std::string& network_id);
   void move_tunnel(const std::string& network_id);
   void place_tunnel(NetworkRecord& record) const;
   void bring_up_encryption();
@@ -136,6 +157,8 @@ class Overlays {
   void say_change(const std::string& id, bool was_live) const;
   void change_host(const Watched& watched);
   void note_host(const std::string& key, const std::optional<std::string>& value);
+  void remember(const std::string& id, const std::map<std::string, Host>& before);
+  std::chrono::seconds turn() const;
   void hosts_changed(const std::set<std::string>& moved);
   void admit_hosts();
   // the network's own DNS server (overlay_dns.cpp)
@@ -145,6 +168,7 @@ class Overlays {
   void stop_serving(const NetworkRecord& record);
   // endpoints
   void follow(const NetworkRecord& record, std::function<void()> ready);
+  std::unique_ptr<cluster::Mirror> mirror_of(const std::string& network_id);
   bool take_endpoints(const std::string& network_id, const Snapshot& snapshot, bool confirmed);
   void change_endpoint(const std::string& network_id, const Watched& watched);
   void program(Followed& network);
@@ -159,6 +183,8 @@ class Overlays {
   cluster::Keys keys_;
   Self self_;
   Follow follow_;
+  cluster::Memory& memory_;
+  bool begun_ = false;
   Encryption encryption_;
   std::map<std::string, cluster::Network> networks_;
   std::map<std::string, std::string> unusable_;  // id -> why

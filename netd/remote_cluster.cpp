@@ -7,6 +7,7 @@
 
 #include "drivers/options.h"
 #include "drivers/overlay.h"
+#include "netd/cluster/holders.h"
 #include "netd/cluster_member.h"
 #include "netd/log.h"
 #include "netd/overlay_gateway.h"
@@ -108,11 +109,12 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
     driver = &state().driver_of(record);
   });
   const std::string cluster_id = cluster().state().cluster;
-  const auto choose = [&](const std::vector<ipam::Prefix>& taken) {
+  using TakenPool = cluster::Ledger::TakenPool;
+  const auto choose = [&](const std::vector<TakenPool>& taken) {
     Addresses space(cluster_pools(cluster_id));
     for (std::size_t i = 0; i < taken.size(); ++i)
       space.reopen(std::to_string(i),
-                   {{.subnet = taken[i], .gateway = {}, .range = {}, .auxiliary = {}}});
+                   {{.subnet = taken[i].subnet, .gateway = {}, .range = {}, .auxiliary = {}}});
     auto pools = space.open(
         {.network_id = record.network.id,
          .ipv4 = record.network.ipv4,
@@ -121,7 +123,12 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
          .reserved = reserved,
          .wants_gateway =
              [&](ipam::Family family) { return driver->wants_gateway(record.network, family); },
-         .name_of = [](const ipam::Prefix&) { return "another network of the cluster"; }});
+         .name_of = [&](const ipam::Prefix& subnet) -> std::string {
+           const auto of = std::ranges::find(taken, subnet, &TakenPool::subnet);
+           return of == taken.end()
+                      ? "another network of the cluster"
+                      : cluster::network_name(cluster().store(), cluster().keys(), of->network);
+         }});
     for (const drivers::Pool& pool : pools)
       check_subnet(pool.subnet, vtep);
     return pools;

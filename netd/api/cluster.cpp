@@ -29,7 +29,8 @@ json member_json(const SharedStore::Member& member) {
           {"Alarms", member.alarms}};
 }
 
-const char* state_of(const Overlays::Host& host) {
+const char* state_of(const Overlays& overlays, const Overlays::Host& host) {
+  if (!overlays.hosts_told()) return "unknown";
   if (host.live) return "live";
   return host.given_up ? "dead" : "unreachable";
 }
@@ -54,7 +55,7 @@ json hosts_json(const Overlays& overlays) {
     hosts.push_back({{"Id", id},
                      {"Name", info.name},
                      {"Self", id == overlays.self().host},
-                     {"State", state_of(host)},
+                     {"State", state_of(overlays, host)},
                      {"Vtep", host.info ? info.vtep.to_string() : ""},
                      {"Mtu", info.mtu},
                      {"Version", info.version},
@@ -92,6 +93,10 @@ Response cluster_status(const Call&, Context& context) {
       const Overlays* overlays = controller.state().overlays;
       answer["Hosts"] = overlays ? hosts_json(*overlays) : json::array();
       answer["Revision"] = overlays ? overlays->revision() : 0;
+      answer["Findings"] = json::array();
+      for (const Finding& finding : cluster.examine())
+        answer["Findings"].push_back({{"What", finding.what}, {"Repair", finding.repair}});
+      answer["Stale"] = overlays && overlays->is_stale();
       answer["Unusable"] = overlays ? json(overlays->unusable()) : json::object();
     });
     return json_response(200, answer);

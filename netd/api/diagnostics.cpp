@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <concepts>
 #include <iterator>
 #include <map>
@@ -63,6 +64,25 @@ void add_gauge(std::string& text, std::string_view name, std::string_view help,
                  help, value);
 }
 
+void add_paths(std::string& text, const ClusterMember& cluster) {
+  using State = PathProbes::State;
+  std::map<State, std::int64_t> paths;
+  for (const PathProbes::Result& result : cluster.paths())
+    ++paths[result.state];
+  text +=
+      "# HELP netd_cluster_paths Hosts to which packets of full size pass whole, don't, or no "
+      "packet does.\n"
+      "# TYPE netd_cluster_paths gauge\n";
+  for (const auto& [state, name] :
+       {std::pair(State::whole, "whole"), std::pair(State::broken, "broken"),
+        std::pair(State::silent, "silent")})
+    fmt::format_to(std::back_inserter(text), "netd_cluster_paths{{state=\"{}\"}} {}\n", name,
+                   paths[state]);
+  add_gauge(text, "netd_cluster_findings",
+            "What keeps packets from other hosts (netctl cluster status).",
+            cluster.examine().size());
+}
+
 void add_cluster(std::string& text, const ClusterMember& cluster, const Overlays* overlays) {
   const ClusterMember::State state = cluster.state();
   add_gauge(text, "netd_cluster_live", "Whether this host is a live member of its cluster.",
@@ -71,6 +91,9 @@ void add_cluster(std::string& text, const ClusterMember& cluster, const Overlays
             "Since the cluster's store answered last; -1 before it ever did.",
             state.since_contact ? state.since_contact->count() : -1);
   if (!overlays) return;
+  add_gauge(text, "netd_cluster_stale",
+            "Whether some of what is known of other hosts is of netd's last run.",
+            overlays->is_stale() ? 1 : 0);
   std::map<std::string_view, std::int64_t> hosts{{"live", 0}, {"unreachable", 0}};
   for (const auto& [id, host] : overlays->hosts())
     ++hosts[host.live ? "live" : "unreachable"];
@@ -80,6 +103,7 @@ void add_cluster(std::string& text, const ClusterMember& cluster, const Overlays
   for (const auto& [name, number] : hosts)
     fmt::format_to(std::back_inserter(text), "netd_cluster_hosts{{state=\"{}\"}} {}\n", name,
                    number);
+  add_paths(text, cluster);
   fmt::format_to(std::back_inserter(text),
                  "# HELP netd_drift_repaired_total What others changed and netd put right.\n"
                  "# TYPE netd_drift_repaired_total counter\n"
@@ -99,7 +123,9 @@ Response topology(const Call&, Context& context) {
 Response doctor(const Call&, Context& context) {
   bool healthy = true;
   json findings = json::array();
-  for (const Finding& finding : context.controller.examine()) {
+  auto found = context.controller.examine();
+  if (context.cluster) std::ranges::move(context.cluster->examine(), std::back_inserter(found));
+  for (const Finding& finding : found) {
     healthy = healthy && finding.severity == "note";
     findings.push_back({{"severity", finding.severity},
                         {"object", finding.object},

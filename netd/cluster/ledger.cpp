@@ -9,6 +9,7 @@
 
 #include "drivers/overlay.h"
 #include "ipam/pool.h"
+#include "netd/cluster/holders.h"
 #include "netd/error.h"
 
 namespace netd::cluster {
@@ -31,19 +32,18 @@ const Entry* find(const std::vector<Entry>& entries, const std::string& key) {
   return found == entries.end() ? nullptr : &*found;
 }
 
-/// The subnet with what is never given to endpoints, and what `taken` has of it.
-ipam::Pool occupied(const drivers::Pool& pool, const TakenAddresses& taken) {
+/// The subnet with what is never given to endpoints.
+ipam::Pool occupied(const drivers::Pool& pool) {
   ipam::Pool addresses(pool.subnet, pool.range);
   if (pool.gateway) addresses.reserve(*pool.gateway);
   for (const auto& [name, address] : pool.auxiliary)
-    addresses.reserve(address);
-  for (const ipam::Address& address : taken)
     addresses.reserve(address);
   return addresses;
 }
 
 /// Somewhere in the range: hosts that choose at the same time seldom choose the same.
-std::optional<ipam::Address> choose_somewhere(ipam::Pool& pool, std::uint64_t random) {
+std::optional<ipam::Address> choose_somewhere(ipam::Pool& pool, const TakenAddresses& taken,
+                                              std::uint64_t random) {
   const ipam::Prefix range = pool.range().masked();
   const ipam::Offset size = range.size();
   constexpr int tries = 8;
@@ -52,8 +52,10 @@ std::optional<ipam::Address> choose_somewhere(ipam::Pool& pool, std::uint64_t ra
     random = random * 6364136223846793005ULL + 1442695040888963407ULL;
     const auto address =
         ipam::Address::from_value(range.family(), range.network().value() + (random >> 8) % size);
-    if (pool.reserve(address)) return address;
+    if (std::ranges::find(taken, address) == taken.end() && pool.reserve(address)) return address;
   }
+  for (const ipam::Address& address : taken)
+    pool.reserve(address);
   return pool.allocate();
 }
 
@@ -140,7 +142,29 @@ Ledger::Known Ledger::find_network(const std::string& id, Time end) {
   if (!entry)
     throw Error(ErrorKind::not_found,
                 fmt::format("network {} is not in the cluster any more", id.substr(0, 12)));
-  return {parse_value<Network>(entry->value), entry->revision};
+  return {parse_value<Network>(entry->value), entry->revision, Clock::now()};
+}
+
+/// In a burst, as it was a moment ago: it hardly ever changes, the transaction compares its
+/// revision, and half of the questions to the store are left out. Else it is read: that also tells
+/// a store that is away before anything is asked of it whose outcome could not be known.
+Ledger::Known Ledger::known_network(const std::string& id, Time end) {
+  constexpr auto moment = std::chrono::seconds(1);
+  {
+    const std::lock_guard lock(known_mutex_);
+    const auto known = known_.find(id);
+    if (known != known_.end() && Clock::now() - known->second.confirmed < moment)
+      return known->second;
+  }
+  return find_network(id, end);
+}
+
+void Ledger::confirm(Known known) {
+  known.confirmed = Clock::now();
+  constexpr std::size_t most_known = 64;
+  const std::lock_guard lock(known_mutex_);
+  if (known_.size() >= most_known) known_.clear();
+  known_.insert_or_assign(known.network.id, std::move(known));
 }
 
 /// Throws what is in the way of every other choice too.
@@ -149,8 +173,9 @@ void Ledger::check_wishes(const Network& wanted, bool any_vni, const Outcome& ou
     throw Error(ErrorKind::conflict,
                 fmt::format("network with name {} already exists in the cluster", wanted.name));
   if (const Entry* other = find(outcome.found, keys_.vni(wanted.vni)); other && !any_vni)
-    throw Error(ErrorKind::conflict, fmt::format("VXLAN network identifier {} is network {}'s",
-                                                 wanted.vni, other->value.substr(0, 12)));
+    throw Error(ErrorKind::conflict,
+                fmt::format("VXLAN network identifier {} is network {}'s", wanted.vni,
+                            network_name(store_, keys_, other->value)));
 }
 
 Network Ledger::add_network(Network wanted, const ChoosePools& choose) {
@@ -159,9 +184,9 @@ Network Ledger::add_network(Network wanted, const ChoosePools& choose) {
   const Time end = Clock::now() + patience_;
   for (int i = 0; i < most_tries; ++i) {
     const auto generation = read(keys_.pool_generation(), end);
-    std::vector<ipam::Prefix> taken;
+    std::vector<TakenPool> taken;
     for (const Entry& entry : store_.list(keys_.pools()))
-      if (const auto subnet = keys_.parse_pool(entry.key)) taken.push_back(*subnet);
+      if (const auto subnet = keys_.parse_pool(entry.key)) taken.push_back({*subnet, entry.value});
     wanted.pools = choose(taken);
     if (any_vni)
       wanted.vni = first_vni + static_cast<std::uint32_t>(random() % (end_of_vnis - first_vni));
@@ -222,9 +247,13 @@ std::optional<ipam::Prefix> Ledger::choose_address(const Network& network, ipam:
   for (const drivers::Pool& pool : network.pools) {
     if (pool.subnet.family() != family) continue;
     if (wanted && !pool.subnet.contains(*wanted)) continue;
-    ipam::Pool addresses = occupied(pool, wanted ? TakenAddresses{} : taken);
-    if (wanted && !addresses.reserve(*wanted)) throw drivers::Refused("Address already in use");
-    const auto chosen = wanted ? wanted : choose_somewhere(addresses, random());
+    ipam::Pool addresses = occupied(pool);
+    if (wanted && !addresses.reserve(*wanted))
+      throw drivers::Refused(
+          fmt::format("Address already in use: {} is kept free on network {} (its subnet's own, a "
+                      "gateway or auxiliary address)",
+                      wanted->to_string(), network.name));
+    const auto chosen = wanted ? wanted : choose_somewhere(addresses, taken, random());
     if (chosen) return ipam::Prefix{*chosen, pool.subnet.length};
   }
   if (wanted)
@@ -254,22 +283,34 @@ std::vector<Change> Ledger::entry_changes(const Endpoint& endpoint) const {
   return changes;
 }
 
+void Ledger::refuse(const ipam::Address& address, const std::string& network,
+                    const std::string& holder) {
+  throw drivers::Refused(fmt::format("Address already in use: {} is that of {}",
+                                     address.to_string(),
+                                     holder_name(store_, keys_, network, holder)));
+}
+
 /// What to leave out at the next try; throws when it was asked for.
 void Ledger::avoid(const Endpoint& endpoint, const EndpointRequest& request, const Outcome& outcome,
                    TakenAddresses& taken) {
-  const auto is_taken = [&](const std::optional<ipam::Prefix>& address) {
-    return address && find(outcome.found, keys_.address(endpoint.network, address->address));
+  const auto holder_of = [&](const std::optional<ipam::Prefix>& address) {
+    return address ? find(outcome.found, keys_.address(endpoint.network, address->address))
+                   : nullptr;
   };
   for (const auto& [chosen, wanted] :
        {std::pair(endpoint.ipv4, request.ipv4), std::pair(endpoint.ipv6, request.ipv6)}) {
-    if (!is_taken(chosen)) continue;
-    if (wanted) throw drivers::Refused("Address already in use");
+    const Entry* const holder = holder_of(chosen);
+    if (!holder) continue;
+    if (wanted) refuse(*wanted, endpoint.network, holder->value);
     taken.push_back(chosen->address);
   }
-  if (!find(outcome.found, keys_.mac(endpoint.network, endpoint.mac))) return;
+  const Entry* const has_mac = find(outcome.found, keys_.mac(endpoint.network, endpoint.mac));
+  if (!has_mac) return;
   if (request.mac)
     throw Error(ErrorKind::conflict,
-                fmt::format("MAC address {} is in use on this network", request.mac->to_string()));
+                fmt::format("MAC address {} is in use on this network: it is that of {}",
+                            request.mac->to_string(),
+                            holder_name(store_, keys_, endpoint.network, has_mac->value)));
   // Somebody asked for the MAC that goes with this address.
   if (endpoint.ipv4 && request.ipv4)
     throw Error(ErrorKind::conflict,
@@ -290,7 +331,7 @@ Endpoint Ledger::add_endpoint(Endpoint wanted, const EndpointRequest& request,
                               TakenAddresses taken) {
   wanted.host = host_;
   const Time end = Clock::now() + patience_;
-  Known known = find_network(wanted.network, end);
+  Known known = known_network(wanted.network, end);
   for (int i = 0; i < most_tries; ++i) {
     if (i == blind_tries) taken = all_taken(wanted.network);
     if (request.only != ipam::Family::v6)
@@ -305,7 +346,10 @@ Endpoint Ledger::add_endpoint(Endpoint wanted, const EndpointRequest& request,
     const Outcome outcome =
         certainly(compares, entry_changes(wanted), keys_.endpoint(wanted.network, host_, wanted.id),
                   wanted.token, end);
-    if (outcome) return wanted;
+    if (outcome) {
+      confirm(std::move(known));
+      return wanted;
+    }
     avoid(wanted, request, outcome, taken);
     const Entry* network = find(outcome.found, keys_.network(wanted.network));
     if (!network || network->revision != known.revision) known = find_network(wanted.network, end);

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -35,9 +36,13 @@ class Ledger {
   Ledger(Store& store, Keys keys, std::string host, Fence fence,
          std::chrono::milliseconds patience = std::chrono::milliseconds(3500));
 
+  struct TakenPool {
+    ipam::Prefix subnet;
+    std::string network;  // whose it is: the id
+  };
   /// Subnets for a network, where `taken` are others'. Throws what refuses the user's wishes.
   using ChoosePools =
-      std::function<std::vector<drivers::Pool>(const std::vector<ipam::Prefix>& taken)>;
+      std::function<std::vector<drivers::Pool>(const std::vector<TakenPool>& taken)>;
   /// `wanted.vni` 0: any; its pools are written here, and a token where it has none.
   Network add_network(Network wanted, const ChoosePools& choose);
   /// Nothing to do when it is not there, or (with a token) is not the one of that token. Throws
@@ -68,20 +73,25 @@ class Ledger {
   void remove_endpoint(const std::string& network, const std::string& id, const std::string& token);
 
  private:
+  using Clock = std::chrono::steady_clock;
+  using Time = Clock::time_point;
   struct Known {
     Network network;
     Revision revision = 0;
+    Time confirmed;  // when the store said last that it is so
   };
-  using Clock = std::chrono::steady_clock;
-  using Time = Clock::time_point;
   std::optional<Entry> read(const std::string& key, Time end);
   Known find_network(const std::string& id, Time end);
+  Known known_network(const std::string& id, Time end);
+  void confirm(Known known);
   Outcome certainly(std::vector<Compare> compares, const std::vector<Change>& changes,
                     const std::string& key, const std::string& token, Time end);
   void check_wishes(const Network& wanted, bool any_vni, const Outcome& outcome);
   std::optional<ipam::Prefix> choose_address(const Network& network, ipam::Family family,
                                              const std::optional<ipam::Address>& wanted,
                                              const TakenAddresses& taken);
+  [[noreturn]] void refuse(const ipam::Address& address, const std::string& network,
+                           const std::string& holder);
   void avoid(const Endpoint& endpoint, const EndpointRequest& request, const Outcome& outcome,
              TakenAddresses& taken);
   TakenAddresses all_taken(const std::string& network);
@@ -98,6 +108,8 @@ class Ledger {
   std::chrono::milliseconds patience_;
   std::mutex random_mutex_;
   std::mt19937_64 random_{std::random_device{}()};
+  std::mutex known_mutex_;
+  std::map<std::string, Known> known_;  // guarded by known_mutex_: networks as they were read last
 };
 
 /// The keys that an endpoint stands under: its own, its addresses', its MAC's.

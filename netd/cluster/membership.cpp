@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -238,6 +239,15 @@ Revision mark_dead(Store& store, const Keys& keys, const std::string& host) {
   return 0;
 }
 
+/// Network by network: the endpoints of all other hosts aren't read along with them.
+std::vector<Entry> endpoints_of(Store& store, const Keys& keys, const std::string& host) {
+  std::vector<Entry> all;
+  for (const Entry& network : store.list(keys.networks()))
+    if (const auto id = keys.parse_network(network.key))
+      std::ranges::move(store.list(keys.endpoint(*id, host, "")), std::back_inserter(all));
+  return all;
+}
+
 }  // namespace
 
 bool give_up_host(Store& store, const Keys& keys, const std::string& host) {
@@ -255,9 +265,7 @@ bool give_up_host(Store& store, const Keys& keys, const std::string& host) {
     compares = {still_dead};
     changes.clear();
   };
-  for (const Entry& entry : store.list(keys.all_endpoints())) {
-    const auto key = keys.parse_endpoint(entry.key);
-    if (!key || key->host != host) continue;
+  for (const Entry& entry : endpoints_of(store, keys, host)) {
     Endpoint endpoint;
     try {
       from_text(entry.value, endpoint);
@@ -275,9 +283,7 @@ bool give_up_host(Store& store, const Keys& keys, const std::string& host) {
   }
   if (!changes.empty()) strike_out();
   // As long as something is left, its info is, and somebody tries again.
-  for (const Entry& entry : store.list(keys.all_endpoints()))
-    if (const auto key = keys.parse_endpoint(entry.key); key && key->host == host)
-      return store.get(keys.host_dead(host)).has_value();
+  if (!endpoints_of(store, keys, host).empty()) return store.get(keys.host_dead(host)).has_value();
   changes = {{keys.host_info(host), std::nullopt}};
   compares = {still_dead};
   for (const Entry& claim : store.list(keys.insides()))

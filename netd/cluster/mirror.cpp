@@ -1,5 +1,7 @@
 #include "netd/cluster/mirror.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <future>
@@ -117,6 +119,7 @@ bool Mirror::State::take(Snapshot snapshot, bool confirmed) {
 }
 
 void Mirror::State::follow() {
+  constexpr std::size_t many = 1000;
   auto retry = pace.first_retry;
   bool confirmed = false;
   if (generation_now() > 0 && !wait(retry)) return;
@@ -125,7 +128,10 @@ void Mirror::State::follow() {
       Snapshot snapshot = store.snapshot(prefix);
       if (listener.check) listener.check();
       const Revision revision = snapshot.revision;
-      if (take(std::move(snapshot), confirmed)) return watch(revision);
+      const bool is_large = snapshot.entries.size() >= many;
+      const bool taken = take(std::move(snapshot), confirmed);
+      if (is_large) malloc_trim(0);  // else glibc keeps what it took, for ever
+      if (taken) return watch(revision);
       confirmed = true;
       if (!wait(pace.confirmation)) return;
     } catch (const StoreError& error) {

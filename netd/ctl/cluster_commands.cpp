@@ -79,9 +79,14 @@ void show_status(Context& context, const std::string& format) {
     context.out << (since.is_null() ? std::string("Store: has not answered yet\n")
                                     : fmt::format("Store: answered {} s ago, revision {}\n",
                                                   since.dump(), field(status, "Revision")));
+    if (status.value("Stale", false))
+      context.out << "Other hosts and their containers: as they were known then\n";
     context.out << '\n'
                 << store_table(status.value("Store", json::array())) << '\n'
                 << host_table(status.value("Hosts", json::array()));
+    for (const json& finding : status.value("Findings", json::array()))
+      context.out << fmt::format("\nBroken: {}    ({})\n", field(finding, "What"),
+                                 field(finding, "Repair"));
     const json unusable = status.value("Unusable", json::object());
     for (const auto& [id, reason] : unusable.items())
       context.out << fmt::format("\nNetwork {} can't be used here: {}\n", short_id(id),

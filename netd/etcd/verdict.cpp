@@ -12,7 +12,13 @@ bool says(const grpc::Status& status, std::string_view part) {
   return status.error_message().find(part) != std::string::npos;
 }
 
+/// gRPC's words for a connection that was not made in time: packets are dropped on the way.
+bool was_slow_to_connect(const grpc::Status& status) {
+  return says(status, "tcp handshaker shutdown");
+}
+
 bool is_about_identity(const grpc::Status& status) {
+  if (was_slow_to_connect(status)) return false;
   for (const char* part : {"andshake", "certificate", "SSL", "ssl_", "TLS", "tls"})
     if (says(status, part)) return true;
   return false;
@@ -23,6 +29,7 @@ Verdict judge_unavailable(const grpc::Status& status) {
   if (says(status, "no leader"))
     return {.fate = Fate::unmade, .kind = Kind::unreachable, .leaderless = true};
   if (is_about_identity(status)) return {Fate::unmade, Kind::denied};
+  if (was_slow_to_connect(status)) return {Fate::unmade, Kind::unreachable};
   for (const char* part : {"failed to connect", "connections to all backends failing",
                            "resolution failed", "Empty address list"})
     if (says(status, part)) return {Fate::unmade, Kind::unreachable};
@@ -66,6 +73,7 @@ std::string readable(const grpc::Status& status) {
     if (const auto at = text.find(part); at != std::string::npos) text.erase(0, at + part.size());
   for (const std::string_view scheme : {"ipv4:", "ipv6:"})
     if (text.starts_with(scheme)) text.erase(0, std::min(text.size(), text.find(": ") + 2));
+  if (was_slow_to_connect(status)) return "no connection in time";
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return "no answer in time";
   if (text.find("CERTIFICATE_VERIFY_FAILED") != std::string::npos ||
       text.find("certificate verify failed") != std::string::npos)

@@ -53,8 +53,8 @@ class LedgerTest : public ::testing::Test {
 
   Network network(const std::string& name, const char* subnet = "10.0.0.0/24") {
     Network wanted{.id = name + "-id", .name = name};
-    return one_.ledger.add_network(wanted, [&](const std::vector<ipam::Prefix>& taken) {
-      if (std::ranges::find(taken, prefix(subnet)) != taken.end())
+    return one_.ledger.add_network(wanted, [&](const std::vector<Ledger::TakenPool>& taken) {
+      if (std::ranges::find(taken, prefix(subnet), &Ledger::TakenPool::subnet) != taken.end())
         throw Error(ErrorKind::conflict, std::string(subnet) + " is taken");
       return std::vector<drivers::Pool>{{.subnet = prefix(subnet),
                                          .gateway = prefix(subnet).network(),
@@ -102,7 +102,7 @@ TEST_F(LedgerTest, WhatANetworkAskedForAndOthersHaveIsRefused) {
                 one_.ledger.add_network(same_number,
                                         [](const auto&) { return std::vector<drivers::Pool>(); });
               }),
-              HasSubstr("is network shop-id's"));
+              HasSubstr("is network shop's"));
 }
 
 TEST_F(LedgerTest, SubnetsThatAreTakenMeanwhileAreSeen) {
@@ -116,6 +116,18 @@ TEST_F(LedgerTest, SubnetsThatAreTakenMeanwhileAreSeen) {
   EXPECT_EQ(refusal([&] { network("shop"); }), "10.0.0.0/24 is taken");
 }
 
+TEST_F(LedgerTest, ANetworkThatWasMadeAnewInABurstIsSeen) {
+  Network shop = network("shop");
+  one_.ledger.add_endpoint(wanted(shop, "web"), {}, {});
+  one_.ledger.remove_endpoint(shop.id, "web", "token of web");
+  two_.ledger.remove_network(shop.id);
+  EXPECT_THAT(refusal([&] { one_.ledger.add_endpoint(wanted(shop, "web"), {}, {}); }),
+              HasSubstr("is not in the cluster any more"));
+  shop = network("shop", "10.9.0.0/24");
+  const Endpoint web = one_.ledger.add_endpoint(wanted(shop, "web"), {}, {});
+  EXPECT_TRUE(prefix("10.9.0.0/24").contains(web.ipv4->address)) << web.ipv4->to_string();
+}
+
 TEST_F(LedgerTest, AnEndpointHasAddressAndMacForItself) {
   const Network shop = network("shop");
   const Endpoint web = one_.ledger.add_endpoint(
@@ -127,17 +139,17 @@ TEST_F(LedgerTest, AnEndpointHasAddressAndMacForItself) {
               two_.ledger.add_endpoint(wanted(shop, "db"),
                                        {.ipv4 = address("10.0.0.7"), .ipv6 = {}, .mac = {}}, {});
             }),
-            "Address already in use");
-  EXPECT_EQ(refusal([&] {
-              two_.ledger.add_endpoint(wanted(shop, "db"), {.ipv4 = {}, .ipv6 = {}, .mac = web.mac},
-                                       {});
-            }),
-            "MAC address 02:42:0a:00:00:07 is in use on this network");
-  EXPECT_EQ(refusal([&] {
-              two_.ledger.add_endpoint(wanted(shop, "db"),
-                                       {.ipv4 = address("10.0.0.0"), .ipv6 = {}, .mac = {}}, {});
-            }),
-            "Address already in use");
+            "Address already in use: 10.0.0.7 is that of web on host one");
+  EXPECT_EQ(
+      refusal([&] {
+        two_.ledger.add_endpoint(wanted(shop, "db"), {.ipv4 = {}, .ipv6 = {}, .mac = web.mac}, {});
+      }),
+      "MAC address 02:42:0a:00:00:07 is in use on this network: it is that of web on host one");
+  EXPECT_THAT(refusal([&] {
+                two_.ledger.add_endpoint(wanted(shop, "db"),
+                                         {.ipv4 = address("10.0.0.0"), .ipv6 = {}, .mac = {}}, {});
+              }),
+              HasSubstr("Address already in use: 10.0.0.0 is kept free on network shop"));
   EXPECT_THAT(refusal([&] {
                 two_.ledger.add_endpoint(wanted(shop, "db"),
                                          {.ipv4 = address("10.1.0.1"), .ipv6 = {}, .mac = {}}, {});

@@ -43,7 +43,8 @@ void Cluster::SetUp() {
   NamespaceTest::SetUp();
   const std::string path = std::string(NETD_PROGRAMS) + ":" + getenv("PATH");
   setenv("PATH", path.c_str(), 1);
-  shell("ip link add underlay type bridge; ip link set underlay up");
+  // Else its address is that of a port, and changes with them: hosts remember the old one.
+  shell("ip link add underlay address 02:00:00:00:00:fe type bridge; ip link set underlay up");
   for (int i = 1; i <= members(); ++i)
     shell("ip address add " + member_address(i) + "/24 dev underlay");
   for (int i = 1; i <= hosts(); ++i) {

@@ -1,7 +1,7 @@
 // netd and etcd are killed, cut off and restarted while containers talk (overlay.md 2.4, 2.6).
 #include <gmock/gmock.h>
 
-#include "tests/overlay/cluster.h"
+#include "tests/overlay/pair.h"
 
 namespace overlay {
 namespace {
@@ -9,36 +9,17 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class Faults : public Cluster {
- protected:
-  void SetUp() override {
-    Cluster::SetUp();
-    on(1, "netctl network create -d overlay shop");
-    EXPECT_TRUE(within(5, [] { return knows(2, "shop"); }));
-    on(1, "netctl sandbox create --network shop web");
-    on(2, "netctl sandbox create --network shop db");
-    EXPECT_TRUE(
-        within(5, [] { return attempt_in(1, "web", ping(address_of(2, "db"))).status == 0; }));
-  }
-  Pings pings() { return Pings(netns_of(1, "web"), address_of(2, "db"), "/run/pings.log"); }
-  /// Creates and removes a sandbox on a host, and the other sees it come.
-  static bool creates(int host, const std::string& name) {
-    return attempt_on(host, "netctl sandbox create --network shop " + name).status == 0;
-  }
-  static bool hears(int host, const std::string& from, const std::string& name) {
-    return within(10, [&] { return attempt_in(host, from, "getent hosts " + name).status == 0; });
-  }
-};
+class Faults : public Pair {};
 
 TEST_F(Faults, NetdIsKilledAndNoPacketIsLost) {
-  Pings pings = this->pings();
+  Pings stream = pings();
   crash_netd(1);
   crash_netd(2);
   start_netd(1);
   start_netd(2);
   ASSERT_TRUE(creates(2, "more"));
   EXPECT_TRUE(hears(1, "web", "more"));
-  EXPECT_EQ(pings.lost(), 0);
+  EXPECT_EQ(stream.lost(), 0);
 }
 
 TEST_F(Faults, ARestartTouchesNoCorrectEntryAndPutsRightWhatIsWrong) {
@@ -80,7 +61,7 @@ TEST_F(Faults, ALinkThatSomebodyDeletesIsMadeAgainAtTheNextStart) {
 }
 
 TEST_F(Faults, WithoutTheStoreContainersGoOnAndChangesAreRefused) {
-  Pings pings = this->pings();
+  Pings stream = pings();
   cut_store(1);
   const auto started = std::chrono::steady_clock::now();
   const auto refused = attempt_on(1, "netctl sandbox create --network shop late");
@@ -88,7 +69,7 @@ TEST_F(Faults, WithoutTheStoreContainersGoOnAndChangesAreRefused) {
   EXPECT_EQ(refused.status, 1);
   EXPECT_THAT(refused.output, HasSubstr("cluster store"));
   on(1, "netctl network create local && netctl sandbox create --network local alone");
-  EXPECT_EQ(pings.lost(), 0);
+  EXPECT_EQ(stream.lost(), 0);
   // What leaves is gone at once, and told when the store answers.
   on(1, "netctl sandbox rm web");
   EXPECT_EQ(keys("/netd/v1/ip/").size(), 2u);
@@ -99,20 +80,8 @@ TEST_F(Faults, WithoutTheStoreContainersGoOnAndChangesAreRefused) {
   EXPECT_TRUE(hears(2, "db", "late"));
 }
 
-TEST_F(Faults, NetdStartsWithoutTheStoreAndCatchesUp) {
-  Pings pings = this->pings();
-  stop_netd(1);
-  cut_store(1);
-  start_netd(1);
-  on(2, "netctl sandbox create --network shop more");
-  EXPECT_NE(attempt_in(1, "web", "getent hosts more").status, 0);
-  mend_store(1);
-  EXPECT_TRUE(within(30, [] { return attempt_in(1, "web", "getent hosts more").status == 0; }));
-  EXPECT_EQ(pings.lost(), 0);
-}
-
 TEST_F(Faults, AStoreThatIsReplacedByAnEmptyOneIsNotBelieved) {
-  Pings pings = this->pings();
+  Pings stream = pings();
   kill_member(1);
   shell("rm -rf /run/etcd1");
   start_member(1);
@@ -128,7 +97,7 @@ TEST_F(Faults, AStoreThatIsReplacedByAnEmptyOneIsNotBelieved) {
   })) << problem(1);
   EXPECT_TRUE(knows(1, "shop"));
   EXPECT_THAT(keys("/netd/v1/"), IsEmpty()) << "nothing was written into the new store";
-  EXPECT_EQ(pings.lost(), 0);
+  EXPECT_EQ(stream.lost(), 0);
 }
 
 TEST_F(Faults, AClusterThatIsDeletedUnderItsHostsTakesNoChanges) {
@@ -155,7 +124,7 @@ class FaultsOfThree : public Faults {
 };
 
 TEST_F(FaultsOfThree, TheStoresLeaderIsKilledAndNothingIsNoticed) {
-  Pings pings = this->pings();
+  Pings stream = pings();
   int killed = 1;
   while (killed < 3 && !is_leader(killed))
     ++killed;
@@ -165,12 +134,12 @@ TEST_F(FaultsOfThree, TheStoresLeaderIsKilledAndNothingIsNoticed) {
   RecordProperty("milliseconds",
                  static_cast<int>((std::chrono::steady_clock::now() - started).count() / 1000000));
   EXPECT_TRUE(hears(2, "db", "more"));
-  EXPECT_EQ(pings.lost(), 0);
+  EXPECT_EQ(stream.lost(), 0);
   start_member(killed);
 }
 
 TEST_F(FaultsOfThree, WithoutAQuorumAnUnknownOutcomeIsTakenBack) {
-  Pings pings = this->pings();
+  Pings stream = pings();
   member(2).pause();
   member(3).pause();
   const auto refused = attempt_on(1, "netctl sandbox create --network shop late");
@@ -182,7 +151,7 @@ TEST_F(FaultsOfThree, WithoutAQuorumAnUnknownOutcomeIsTakenBack) {
       << "an address is left over";
   EXPECT_TRUE(within(30, [] { return creates(1, "late"); }));
   EXPECT_EQ(keys("/netd/v1/ip/").size(), 3u);
-  EXPECT_EQ(pings.lost(), 0);
+  EXPECT_EQ(stream.lost(), 0);
 }
 
 }  // namespace

@@ -54,9 +54,9 @@ TEST_F(Overlay, ANetworkIsOneOnAllHosts) {
   EXPECT_THAT(attempt_on(2, "netctl network create -d overlay shop").output,
               HasSubstr("network with name shop already exists"));
   EXPECT_THAT(attempt_on(2, "netctl network create -d overlay --subnet 10.77.0.128/25 b").output,
-              HasSubstr("overlap"));
+              HasSubstr("overlaps 10.77.0.0/24 of network shop"));
   EXPECT_THAT(attempt_on(2, "netctl network create -d overlay -o io.netd.vni=5000 b").output,
-              HasSubstr("VXLAN network identifier 5000 is network"));
+              HasSubstr("VXLAN network identifier 5000 is network shop's"));
   join(2, "db");
   EXPECT_THAT(attempt_on(1, "netctl network rm shop").output, HasSubstr("db on host"));
   on(2, "netctl sandbox rm db");
@@ -72,7 +72,7 @@ TEST_F(Overlay, AnAddressIsGivenOnce) {
   on(1, "netctl sandbox create --network shop:ip=10.0.0.7 web");
   EXPECT_EQ(address_of(1, "web"), "10.0.0.7");
   EXPECT_THAT(attempt_on(2, "netctl sandbox create --network shop:ip=10.0.0.7 db").output,
-              HasSubstr("already in use"));
+              HasSubstr("Address already in use: 10.0.0.7 is that of web on host "));
   EXPECT_THAT(api(2, "/sandboxes"), IsEmpty()) << "nothing is half-made";
   on(1, "netctl sandbox rm web");
   on(2, "netctl sandbox create --network shop:ip=10.0.0.7 db");
