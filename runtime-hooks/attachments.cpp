@@ -181,11 +181,11 @@ json Attachments::attach(const Attachment& attachment) {
                   {"PortBindings", attachment.ports},
                   {"Labels", {{"io.netd.container", attachment.key.container}}}});
   const auto end = Daemon::Clock::now() + patience_with_the_dying;
-  bool has_network = false;
+  // More than once: the last container of a network may have taken it away again.
+  int networks_to_make = 5;
   const auto retry_with_network = [&](const Refusal& refusal) {
-    if (refusal.status != not_found || has_network) throw refusal;
+    if (refusal.status != not_found || --networks_to_make < 0) throw refusal;
     make_network(attachment);
-    has_network = true;
   };
   for (;;) {
     try {

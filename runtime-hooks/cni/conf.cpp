@@ -7,7 +7,7 @@
 
 #include "runtime-hooks/cni/error.h"
 #include "runtime-hooks/cni/ipam_conf.h"
-#include "runtime-hooks/cni/reader.h"
+#include "runtime-hooks/reader.h"
 
 namespace runtime_hooks::cni {
 namespace {

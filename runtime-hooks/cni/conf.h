@@ -44,8 +44,9 @@ struct Conf {
   std::optional<std::vector<std::pair<std::string, std::string>>> valid_attachments;
 };
 
-/// Throws Error(decoding_failure) for what is no such JSON, Error(invalid_configuration) for what
-/// makes no sense, Error(unsupported_field) for what netd has no way to do.
+/// Throws ReadError or Error(decoding_failure) for what is no such JSON,
+/// Error(invalid_configuration) for what makes no sense, Error(unsupported_field) for what netd has
+/// no way to do.
 Conf read_conf(std::string_view text);
 
 /// Just the version that an answer has to be in; the newest when it can't be told.

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime-hooks/cni/reader.h"
+#include "runtime-hooks/reader.h"
 
 namespace runtime_hooks::cni {
 

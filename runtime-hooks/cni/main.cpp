@@ -12,6 +12,7 @@
 
 #include "runtime-hooks/cni/error.h"
 #include "runtime-hooks/cni/plugin.h"
+#include "runtime-hooks/reader.h"
 
 namespace {
 
@@ -122,6 +123,9 @@ json answer() {
     return nullptr;
   } catch (const Error& error) {
     return failed(error.code, error.what(), error.details);
+  } catch (const ReadError& error) {
+    return failed(Code::decoding_failure,
+                  fmt::format("error unmarshall network config: {}", error.what()));
   } catch (const Refusal& refusal) {
     return failed(code_of(refusal.status), std::string("netd: ") + refusal.what());
   } catch (const netd::client::NoDaemon& error) {

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime-hooks/cni/error.h"
-#include "runtime-hooks/cni/reader.h"
+#include "runtime-hooks/reader.h"
 
 namespace runtime_hooks::cni {
 namespace {

@@ -42,7 +42,7 @@ nlohmann::json result_json(const Result& result, const std::string& version,
                            const std::optional<nlohmann::json>& previous);
 
 /// What a result that came back with CHECK says of one interface of the container. Throws
-/// Error(invalid_configuration) when it does not have it.
+/// ReadError, and Error(invalid_configuration) when it does not have it.
 Result expected_of(const nlohmann::json& previous, const std::string& interface,
                    const std::string& netns);
 

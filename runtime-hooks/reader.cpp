@@ -1,12 +1,10 @@
-#include "runtime-hooks/cni/reader.h"
+#include "runtime-hooks/reader.h"
 
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
-#include "runtime-hooks/cni/error.h"
-
-namespace runtime_hooks::cni {
+namespace runtime_hooks {
 namespace {
 
 using nlohmann::json;
@@ -28,8 +26,7 @@ std::vector<Reader> readers_of(const json& list, const std::string& path) {
 
 Reader::Reader(const json& object, std::string path) : object_(&object), path_(std::move(path)) {
   if (!object.is_object() && !object.is_null())
-    throw Error(Code::decoding_failure,
-                fmt::format("error unmarshall network config: {}: expected an object", path_));
+    throw ReadError(fmt::format("{}: expected an object", path_));
 }
 
 std::string Reader::path_of(const std::string& key) const {
@@ -43,9 +40,7 @@ const json& Reader::find(const std::string& key) const {
 }
 
 void Reader::refuse(const std::string& key, const char* expected) const {
-  throw Error(
-      Code::decoding_failure,
-      fmt::format("error unmarshall network config: {}: expected {}", path_of(key), expected));
+  throw ReadError(fmt::format("{}: expected {}", path_of(key), expected));
 }
 
 bool Reader::contains(const std::string& key) const {
@@ -124,4 +119,4 @@ json Reader::text_map(const std::string& key) const {
   return map;
 }
 
-}  // namespace runtime_hooks::cni
+}  // namespace runtime_hooks

@@ -4,10 +4,16 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
-namespace runtime_hooks::cni {
+namespace runtime_hooks {
+
+/// "ipam.ranges: expected a list of lists of objects"
+struct ReadError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 class Reader {
  public:
@@ -38,4 +44,4 @@ class Reader {
   std::string path_;
 };
 
-}  // namespace runtime_hooks::cni
+}  // namespace runtime_hooks
