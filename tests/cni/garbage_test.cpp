@@ -67,5 +67,21 @@ TEST_F(GarbageTest, IsNothingOfOtherNetworksOrOfOthersOnTheSameOne) {
   EXPECT_TRUE(api("/sandboxes/c1")["Networks"].contains("second"));
 }
 
+TEST_F(GarbageTest, IsNotMadeOfMarksThatAUserMadeUp) {
+  shell("netctl network create shop");
+  for (const char* mark : {"4", "{", R"({"face":"cni","network":["podnet"],"ports":{"80/tcp":4}})"})
+    shell(
+        "curl -sSf -H 'Content-Type: application/json' --unix-socket /run/netd/netd.sock "
+        "http://netd/sandboxes -d '" +
+        json{{"Name", "s" + std::to_string(api("/sandboxes").size())},
+             {"Networks",
+              json::array({{{"Network", "shop"}, {"DriverOpts", {{"io.netd.attachment", mark}}}}})}}
+            .dump() +
+        "'");
+  EXPECT_EQ(collect(newest({{"cni.dev/valid-attachments", json::array()}})).status, 0);
+  EXPECT_EQ(run("DEL", "c1", newest()).status, 0);
+  EXPECT_EQ(names(), "s0 s1 s2\n");
+}
+
 }  // namespace
 }  // namespace cni
