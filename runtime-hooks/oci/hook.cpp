@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime-hooks/netns_view.h"
 #include "runtime-hooks/oci/files.h"
 #include "runtime-hooks/oci/request.h"
 #include "runtime-hooks/sandbox_id.h"
@@ -29,13 +30,6 @@ std::string target_of(const std::string& id) {
 
 std::string netns_of_process(int pid) {
   return fmt::format("/proc/{}/ns/net", pid);
-}
-
-bool is_same_netns(const std::string& path, const std::string& other) {
-  struct stat one {
-  }, two{};
-  return stat(path.c_str(), &one) == 0 && stat(other.c_str(), &two) == 0 &&
-         one.st_dev == two.st_dev && one.st_ino == two.st_ino;
 }
 
 bool exists(const std::string& path) {
@@ -61,7 +55,7 @@ json Hook::find_ours(const Container& container, const std::string& netns) {
   const auto answer = daemon_.ask("GET", target_of(sandbox_id("oci", container.id)));
   if (!answer.ok()) return nullptr;
   json sandbox = answer.json();
-  return is_same_netns(sandbox.at("NetnsPath").get<std::string>(), netns) ? sandbox : nullptr;
+  return is_same_namespace(sandbox.at("NetnsPath").get<std::string>(), netns) ? sandbox : nullptr;
 }
 
 /// A container that was killed a moment ago may still be dying while the next one of its id or name
@@ -82,7 +76,7 @@ netd::client::Response Hook::post(const Container& container, const json& reques
 std::string Hook::find_owner(const std::string& netns) {
   for (const json& sandbox : daemon_.get("/sandboxes"))
     if (sandbox.at("SharedWith").get<std::string>().empty() &&
-        is_same_netns(sandbox.at("NetnsPath").get<std::string>(), netns))
+        is_same_namespace(sandbox.at("NetnsPath").get<std::string>(), netns))
       return sandbox.at("Id").get<std::string>();
   return "";
 }
@@ -130,7 +124,7 @@ void Hook::attach(const Container& container) {
   const NamespaceSource source = source_of(container);
   const std::string netns = source.path.empty() ? netns_of_process(source.pid) : source.path;
   if (!exists(netns)) throw std::runtime_error(netns + ": there is no such network namespace");
-  if (is_same_netns(netns, "/proc/self/ns/net")) {
+  if (is_same_namespace(netns, "/proc/self/ns/net")) {
     if (!asks_for_networks(container)) return;
     throw std::runtime_error(
         "the container is in the host's network namespace: its config.json has to ask for a "
@@ -144,7 +138,7 @@ void Hook::attach(const Container& container) {
     const auto pin = sandbox.at("NetnsPath").get<std::string>();
     // Where the runtime sees netd's pins: a netd in another PID namespace would have taken another
     // process for this one.
-    if (exists(pin) && !is_same_netns(pin, netns))
+    if (exists(pin) && !is_same_namespace(pin, netns))
       throw std::runtime_error(fmt::format(
           "netd took another network namespace than {}: does it run in another PID namespace?",
           netns));

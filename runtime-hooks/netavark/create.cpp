@@ -1,0 +1,227 @@
+#include "runtime-hooks/netavark/create.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "runtime-hooks/netavark/network.h"
+#include "runtime-hooks/reader.h"
+#include "runtime-hooks/sandbox_id.h"
+
+namespace runtime_hooks::netavark {
+namespace {
+
+using nlohmann::json;
+using Bytes = std::vector<unsigned char>;  // 4 or 16
+
+struct Subnet {
+  Bytes address;
+  int length = 0;
+};
+
+Bytes parse_address(const std::string& text) {
+  std::array<unsigned char, 16> bytes{};
+  if (inet_pton(AF_INET, text.c_str(), bytes.data()) == 1)
+    return {bytes.begin(), bytes.begin() + 4};
+  if (inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1) return {bytes.begin(), bytes.end()};
+  throw std::runtime_error(fmt::format("invalid IP address {}", text));
+}
+
+std::string text_of(const Bytes& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  return inet_ntop(address.size() == 4 ? AF_INET : AF_INET6, address.data(), text.data(),
+                   text.size());
+}
+
+/// Sets what is beyond `length` to zero.
+void cut(Bytes& address, int length) {
+  for (int bit = length; bit < static_cast<int>(address.size()) * 8; ++bit)
+    address[static_cast<std::size_t>(bit) / 8] &= static_cast<unsigned char>(~(0x80 >> bit % 8));
+}
+
+Subnet parse_subnet(const std::string& text) {
+  const std::size_t slash = text.find('/');
+  Subnet subnet{.address = parse_address(text.substr(0, slash))};
+  const int most = static_cast<int>(subnet.address.size()) * 8;
+  const char* begin = text.data() + std::min(slash, text.size() - 1) + 1;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, subnet.length);
+  if (slash == std::string::npos || error != std::errc{} || stop != end || subnet.length < 0 ||
+      subnet.length > most)
+    throw std::runtime_error(fmt::format("invalid subnet {}", text));
+  cut(subnet.address, subnet.length);
+  return subnet;
+}
+
+bool overlap(const Subnet& one, const Subnet& other) {
+  if (one.address.size() != other.address.size()) return false;
+  Bytes a = one.address, b = other.address;
+  const int length = std::min(one.length, other.length);
+  cut(a, length);
+  cut(b, length);
+  return a == b;
+}
+
+/// Adds 1 at the last bit of a prefix of this length; false: there is no next one.
+bool advance(Bytes& address, int length) {
+  for (int bit = length - 1; bit >= 0; --bit) {
+    auto& byte = address[static_cast<std::size_t>(bit) / 8];
+    const auto mask = static_cast<unsigned char>(0x80 >> bit % 8);
+    byte ^= mask;
+    if (byte & mask) return true;
+  }
+  return false;
+}
+
+json subnet_json(Subnet subnet, bool with_gateway) {
+  json result{{"subnet", fmt::format("{}/{}", text_of(subnet.address), subnet.length)}};
+  if (with_gateway && advance(subnet.address, static_cast<int>(subnet.address.size()) * 8))
+    result["gateway"] = text_of(subnet.address);
+  return result;
+}
+
+class Creation {
+ public:
+  explicit Creation(const json& request)
+      : request_(request, ""), network_(request.value("network", json::object())) {}
+
+  json complete() {
+    const Reader given = request_.object("network");
+    check_name(given);
+    read_used();
+    const std::string driver = given.text("driver");
+    const bool is_bridge = driver.empty() || driver == "bridge";
+    const std::string ipam = given.text_map("ipam_options").value("driver", "");
+    if (is_bridge && given.text("network_interface").empty())
+      network_["network_interface"] = free_interface();
+    if (ipam == "none") network_["dns_enabled"] = false;
+    if (driver == "ipvlan" && given.objects("subnets").empty())
+      throw std::runtime_error("ipvlan driver needs at least one subnet specified");
+    complete_subnets(given, is_bridge, ipam);
+    if (!given.texts("network_dns_servers").empty() && !given.flag("dns_enabled", false))
+      throw std::runtime_error("cannot set network_dns_servers without dns enabled");
+    network_request(network_);  // says what netd has no way to do
+    return network_;
+  }
+
+ private:
+  static void check_name(const Reader& network) {
+    const std::string name = network.text("name");
+    const auto plain = [](unsigned char c) { return std::isalnum(c) != 0; };
+    const bool is_name = !name.empty() && plain(static_cast<unsigned char>(name[0])) &&
+                         std::ranges::all_of(name, [&](unsigned char c) {
+                           return plain(c) || c == '_' || c == '.' || c == '-';
+                         });
+    if (!is_name)
+      throw std::runtime_error(fmt::format(
+          "network name {} invalid: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*", name));
+    if (!is_sandbox_id(network.text("id")))
+      throw std::runtime_error(
+          fmt::format("network id {} invalid: 64 hex digits are expected", network.text("id")));
+  }
+
+  void read_used() {
+    const Reader used = request_.object("used");
+    for (const std::string& interface : used.texts("interfaces"))
+      interfaces_.insert(interface);
+    for (const std::string& subnet : used.texts("subnets"))
+      used_.push_back(parse_subnet(subnet));
+    const std::string name = request_.object("network").text("name");
+    if (used.contains("names") && used.object("names").contains(name))
+      throw std::runtime_error(fmt::format("network name {} already used", name));
+  }
+
+  std::string free_interface() const {
+    std::string prefix = request_.object("options").text("default_interface_name");
+    if (prefix.empty()) prefix = "podman";
+    for (int number = 0;; ++number)
+      if (std::string name = fmt::format("{}{}", prefix, number); !interfaces_.contains(name))
+        return name;
+  }
+
+  bool is_used(const Subnet& subnet) const {
+    return std::ranges::any_of(used_, [&](const Subnet& other) { return overlap(subnet, other); });
+  }
+
+  Subnet free_v4() const {
+    for (const Reader& pool : request_.object("options").objects("subnet_pools")) {
+      const Subnet base = parse_subnet(pool.text("base"));
+      const auto length = static_cast<int>(pool.number("size"));
+      if (length < base.length || length > 32 || base.address.size() != 4)
+        throw std::runtime_error(fmt::format("invalid subnet pool {}", pool.text("base")));
+      Subnet subnet{.address = base.address, .length = length};
+      for (bool more = true; more && overlap(subnet, base); more = advance(subnet.address, length))
+        if (!is_used(subnet)) return subnet;
+    }
+    throw std::runtime_error("failed to find free subnet");
+  }
+
+  /// RFC 4193 3.2: a random one of fd00::/8.
+  Subnet free_v6() const {
+    for (;;) {
+      Subnet subnet{.address = Bytes(16), .length = 64};
+      if (getrandom(subnet.address.data(), 8, 0) != 8)
+        throw std::runtime_error("getrandom: no random bytes");
+      subnet.address[0] = 0xfd;
+      if (!is_used(subnet)) return subnet;
+    }
+  }
+
+  void complete_subnets(const Reader& given, bool is_bridge, const std::string& ipam) {
+    const bool has_gateway = !given.flag("internal", false) || given.flag("dns_enabled", false);
+    const bool wants_v6 = given.flag("ipv6_enabled", false);
+    json subnets = json::array();
+    bool has_v6 = false;
+    for (const json& one : network_.value("subnets", json::array())) {
+      const Subnet subnet = parse_subnet(Reader(one, "subnets").text("subnet"));
+      if (request_.object("options").flag("check_used_subnets", true) && is_used(subnet))
+        throw std::runtime_error(
+            fmt::format("subnet {} is already used on the host or by another config",
+                        one.at("subnet").get<std::string>()));
+      json completed = subnet_json(subnet, has_gateway && is_bridge);
+      completed.update(one);
+      if (completed.value("gateway", json()).is_null()) completed.erase("gateway");
+      subnets.push_back(std::move(completed));
+      has_v6 = has_v6 || subnet.address.size() == 16;
+    }
+    if (is_bridge && ipam != "dhcp" && ipam != "none") {
+      if (subnets.empty()) subnets.push_back(subnet_json(free_v4(), has_gateway));
+      if (wants_v6 && !has_v6) subnets.push_back(subnet_json(free_v6(), has_gateway));
+    }
+    if (has_v6) network_["ipv6_enabled"] = true;
+    if (ipam.empty())
+      network_["ipam_options"] = {{"driver", subnets.empty() ? "dhcp" : "host-local"}};
+    network_["subnets"] = std::move(subnets);
+  }
+
+  Reader request_;
+  json network_;
+  std::set<std::string> interfaces_;
+  std::vector<Subnet> used_;
+};
+
+}  // namespace
+
+json create_network(const json& request) {
+  return Creation(request).complete();
+}
+
+json create_plugin_network(const json& network) {
+  if (Reader(network, "network").objects("subnets").empty())
+    throw std::runtime_error("netd's networks need a subnet: --subnet");
+  network_request(network);
+  return network;
+}
+
+}  // namespace runtime_hooks::netavark

@@ -1,0 +1,158 @@
+#include "runtime-hooks/netavark/front.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "runtime-hooks/netavark/network.h"
+#include "runtime-hooks/reader.h"
+
+namespace runtime_hooks::netavark {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* dns_address = "127.0.0.11";  // of netd in each sandbox
+constexpr std::size_t longest_hostname = 64;
+
+AttachmentKey key_of(const ContainerConf& container, const NetworkConf& network) {
+  return {.face = "netavark",
+          .container = container.id,
+          .interface = network.interface,
+          .scope = network.name};
+}
+
+json addresses_of(const std::vector<std::string>& addresses) {
+  json config = json::object();
+  for (const std::string& address : addresses) {
+    const char* key = address.find(':') == std::string::npos ? "IPv4Address" : "IPv6Address";
+    if (config.contains(key))
+      throw std::runtime_error(
+          fmt::format("{}: netd gives an interface one address of a family", address));
+    config[key] = address;
+  }
+  return config;
+}
+
+json status_of(const json& sandbox, const NetworkConf& network) {
+  json subnets = json::array();
+  std::string mac;
+  for (const json& endpoint : sandbox.at("Networks")) {
+    if (endpoint.at("Interface") != network.interface) continue;
+    mac = endpoint.at("MacAddress").get<std::string>();
+    const auto add = [&](const char* address, const char* length, const char* gateway) {
+      const std::string text = endpoint.at(address).get<std::string>();
+      if (text.empty()) return;
+      json subnet{{"ipnet", fmt::format("{}/{}", text, endpoint.at(length).get<int>())}};
+      if (const std::string by = endpoint.at(gateway).get<std::string>(); !by.empty())
+        subnet["gateway"] = by;
+      subnets.push_back(std::move(subnet));
+    };
+    add("IPAddress", "IPPrefixLen", "Gateway");
+    add("GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPv6Gateway");
+  }
+  const bool has_dns = Reader(network.network, "network").flag("dns_enabled", false);
+  return {{"dns_search_domains", json::array()},
+          {"dns_server_ips", has_dns ? json{dns_address} : json::array()},
+          {"interfaces", {{network.interface, {{"mac_address", mac}, {"subnets", subnets}}}}}};
+}
+
+void check_namespace(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0)
+    throw std::runtime_error(
+        "invalid namespace path: IO error: No such file or directory (os error 2)");
+}
+
+}  // namespace
+
+Attachment attachment_of(const ContainerConf& container, const NetworkConf& network,
+                         const std::string& netns) {
+  Attachment attachment{.key = key_of(container, network),
+                        .netns = netns,
+                        .network = network_name(network.name),
+                        .ports = container.ports,
+                        .name = container.name,
+                        .make_network = network_request(network.network)};
+  json& settings = attachment.settings;
+  settings["DriverOpts"] = endpoint_options(network.options);
+  if (json config = addresses_of(network.addresses); !config.empty())
+    settings["IPAMConfig"] = std::move(config);
+  if (!network.mac.empty()) settings["MacAddress"] = network.mac;
+  if (!network.aliases.empty()) settings["Aliases"] = network.aliases;
+  std::vector<std::string> dns = container.dns_servers;
+  if (dns.empty()) dns = Reader(network.network, "network").texts("network_dns_servers");
+  if (!dns.empty()) attachment.sandbox["Dns"] = dns;
+  const std::string& hostname = container.hostname.empty() ? container.name : container.hostname;
+  attachment.sandbox["Hostname"] = hostname.substr(0, longest_hostname);
+  return attachment;
+}
+
+json Front::setup_network(const ContainerConf& container, const NetworkConf& network,
+                          const std::string& netns) {
+  return status_of(attachments_.attach(attachment_of(container, network, netns)), network);
+}
+
+json Front::setup(const ContainerConf& container, const std::string& netns) {
+  check_namespace(netns);
+  for (const NetworkConf& network : container.networks)
+    attachment_of(container, network, netns);  // says what is wrong before anything is made
+  json all = json::object();
+  std::vector<const NetworkConf*> made;
+  try {
+    for (const NetworkConf& network : container.networks) {
+      all[network.name] = setup_network(container, network, netns);
+      made.push_back(&network);
+    }
+  } catch (...) {
+    for (const NetworkConf* network : made)
+      attachments_.detach(key_of(container, *network));
+    for (const NetworkConf& network : container.networks)
+      remove_unused(network.name);
+    throw;
+  }
+  return container.is_plugin ? all.front() : all;
+}
+
+/// As netavark, which takes a bridge away with its last container: `podman network rm` tells
+/// nobody, and the next network of that name may be another one.
+void Front::remove_unused(const std::string& network) {
+  const std::string target = "/networks/" + netd::client::encode(network_name(network));
+  const auto answer = daemon_.ask("GET", target);
+  if (!answer.ok()) return;
+  const json there = answer.json();
+  if (there.at("Containers").empty() && there.at("Labels").contains(label))
+    daemon_.ask("DELETE", "/networks/" + there.at("Id").get<std::string>());
+}
+
+void Front::teardown(const ContainerConf& container) {
+  std::vector<std::string> failures;
+  for (const NetworkConf& network : container.networks) {
+    try {
+      attachments_.detach(key_of(container, network));
+      remove_unused(network.name);
+    } catch (const Refusal& refusal) {
+      failures.emplace_back(refusal.what());
+    }
+  }
+  if (failures.empty()) return;
+  if (failures.size() == 1) throw std::runtime_error(failures[0]);
+  std::string text = "netavark encountered multiple errors:";
+  for (const std::string& failure : failures)
+    text += "\n\t- " + failure;
+  throw std::runtime_error(text);
+}
+
+void Front::update(const std::string& network) {
+  const auto answer =
+      daemon_.ask("GET", "/networks/" + netd::client::encode(network_name(network)));
+  if (answer.ok() && !answer.json().at("Containers").empty())
+    throw std::runtime_error(
+        fmt::format("network {} has containers: netd does not change the DNS servers of those that "
+                    "run; start them again",
+                    network));
+}
+
+}  // namespace runtime_hooks::netavark
