@@ -28,6 +28,9 @@ struct WireguardKey {
   friend auto operator<=>(const WireguardKey&, const WireguardKey&) = default;
 };
 
+/// How often peers say that they are there, which is WireGuard's own advice, wg(8).
+inline constexpr std::uint16_t keepalive_seconds = 25;
+
 /// This host's end.
 struct WireguardLink {
   std::string name;

@@ -17,8 +17,6 @@
 namespace sandbox::wireguard_netlink {
 namespace {
 
-constexpr std::uint16_t keepalive_seconds = 25;  // WireGuard's own advice, wg(8)
-
 genlmsghdr header(std::uint8_t command, std::uint8_t version) {
   return {.cmd = command, .version = version, .reserved = 0};
 }

@@ -10,8 +10,6 @@
 namespace sandbox::wireguard_text {
 namespace {
 
-constexpr int keepalive_seconds = 25;  // WireGuard's own advice, wg(8)
-
 [[noreturn]] void refuse(std::string_view line) {
   throw std::runtime_error(fmt::format("wireguard-go said what can't be read: {}", line));
 }

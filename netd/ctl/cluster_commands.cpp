@@ -163,7 +163,10 @@ void add_cluster_commands(CLI::App& application, Context& context) {
       "The new key is used when all hosts of the cluster have heard of it, usually after seconds\n"
       "(netctl cluster status shows it); until then the old one is.\n\nExample:\n  netctl cluster "
       "rotate-key");
-  rotate->callback([&context] { call(context, "POST", "/cluster/rotate-key"); });
+  rotate->callback([&context] {
+    call(context, "POST", "/cluster/rotate-key");
+    context.out << "The new key is used when all hosts know it: netctl cluster status\n";
+  });
 
   CLI::App* host = cluster->add_subcommand("host", "Hosts of the cluster");
   host->require_subcommand(1);

@@ -9,7 +9,7 @@
 
 #include "runtime-hooks/cni/error.h"
 #include "runtime-hooks/netns_view.h"
-#include "runtime-hooks/resolv_conf.h"
+#include "sandbox/resolv_conf.h"
 
 namespace runtime_hooks::cni {
 namespace {
@@ -126,8 +126,11 @@ Result Plugin::describe(const Call& call, const json& sandbox) {
   for (const RouteView& route : inside.routes(link->index))
     result.routes.push_back(
         {.destination = route.destination, .gateway = route.gateway, .priority = route.metric});
-  const ResolvConf files = read_resolv_conf(sandbox.at("ResolvConfPath").get<std::string>());
-  result.dns = {.servers = files.servers, .search = files.search, .options = files.options};
+  const auto files =
+      sandbox::read_host_resolv_conf(sandbox.at("ResolvConfPath").get<std::string>()).content;
+  result.dns = {.servers = {}, .search = files.search, .options = files.options};
+  for (const ipam::Address& server : files.nameservers)
+    result.dns.servers.push_back(server.to_string());
   return result;
 }
 

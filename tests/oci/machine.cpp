@@ -1,5 +1,7 @@
 #include "tests/oci/machine.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -8,8 +10,10 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <string_view>
 #include <system_error>
-#include <thread>
+
+#include "sandbox/fd.h"
 
 namespace oci {
 namespace {
@@ -24,6 +28,21 @@ constexpr const char* pause_end = "/run/pause-end";
 void mount_or_throw(const char* type, const char* target) {
   if (mount("none", target, type, 0, nullptr) != 0)
     throw std::system_error(errno, std::system_category(), std::string("mount ") + type);
+}
+
+/// Returns when no process is in the cgroup or below it (cgroups(7): cgroup.events), after five
+/// seconds at most.
+void await_empty(const std::string& cgroup) {
+  const sandbox::Fd events(open((cgroup + "/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
+  char text[256] = {};
+  const auto is_populated = [&] {
+    const ssize_t size = pread(events.get(), text, sizeof text - 1, 0);
+    return size > 0 && std::string_view(text, static_cast<std::size_t>(size)).find("populated 1") !=
+                           std::string_view::npos;
+  };
+  pollfd changed{events.get(), POLLPRI, 0};
+  while (is_populated() && poll(&changed, 1, 5000) > 0) {
+  }
 }
 
 std::string quoted(const std::string& text) {
@@ -73,12 +92,11 @@ void OciTest::prepare_machine() {
 void OciTest::TearDown() {
   const std::string root = std::string(cgroup_root) + "/" + cgroup_;
   std::ofstream(root + "/cgroup.kill") << "1";  // cgroups(7): all in it and below
-  for (int turn = 0; turn < 500 && fs::exists(root); ++turn) {
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(root, ignored))
-      if (entry.is_directory()) fs::remove(entry.path(), ignored);
-    if (!fs::remove(root, ignored)) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  await_empty(root);
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(root, ignored))
+    if (entry.is_directory()) fs::remove(entry.path(), ignored);
+  fs::remove(root, ignored);
   EXPECT_FALSE(fs::exists(root)) << "a container is left";
   EndToEnd::TearDown();
 }

@@ -225,6 +225,15 @@ void Cluster::kill_member(int member) {
   members_.erase(member);
 }
 
+void Cluster::make_pair() {
+  on(1, "netctl network create -d overlay shop");
+  EXPECT_TRUE(within(5, [] { return knows(2, "shop"); }));
+  on(1, "netctl sandbox create --network shop web");
+  on(2, "netctl sandbox create --network shop db");
+  EXPECT_TRUE(
+      within(5, [] { return attempt_in(1, "web", ping(address_of(2, "db"))).status == 0; }));
+}
+
 void Cluster::cut_store(int host) {
   shell("nsenter --net=" + netns(host) +
         " nft 'add table ip cut; add chain ip cut out { type filter hook output priority -300; }; "

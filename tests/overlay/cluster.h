@@ -56,6 +56,8 @@ class Cluster : public tests::NamespaceTest {
   static std::string log_of(int host);
   /// Asks again at 20 ms intervals, until it holds or `seconds` are over.
   static bool within(int seconds, const std::function<bool()>& holds);
+  /// A network "shop" with web on host 1 and db on host 2, which reach each other.
+  static void make_pair();
   /// Whether a host shows another one in that state.
   static bool sees(int host, int other, const std::string& state);
   /// Whether the network is known on a host.

@@ -23,14 +23,6 @@ class Hosts : public Cluster {
       if (key.ends_with(hex)) return key;
     return "none";
   }
-  void make_pair() {
-    on(1, "netctl network create -d overlay shop");
-    EXPECT_TRUE(within(5, [] { return knows(2, "shop"); }));
-    on(1, "netctl sandbox create --network shop web");
-    on(2, "netctl sandbox create --network shop db");
-    EXPECT_TRUE(
-        within(5, [] { return attempt_in(1, "web", ping(address_of(2, "db"))).status == 0; }));
-  }
 };
 
 TEST_F(Hosts, AreShownWithTheirState) {

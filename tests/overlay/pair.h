@@ -11,12 +11,7 @@ class Pair : public Cluster {
  protected:
   void SetUp() override {
     Cluster::SetUp();
-    on(1, "netctl network create -d overlay shop");
-    EXPECT_TRUE(within(5, [] { return knows(2, "shop"); }));
-    on(1, "netctl sandbox create --network shop web");
-    on(2, "netctl sandbox create --network shop db");
-    EXPECT_TRUE(
-        within(5, [] { return attempt_in(1, "web", ping(address_of(2, "db"))).status == 0; }));
+    make_pair();
   }
   /// From web to db.
   static Pings pings() { return Pings(netns_of(1, "web"), address_of(2, "db"), "/run/pings.log"); }
