@@ -220,7 +220,11 @@ std::unique_ptr<ClusterMember> Daemon::make_cluster() {
   auto cluster = std::make_unique<ClusterMember>(
       config_.cluster, controller_, verbs_.gate(),
       [this](std::function<void()> act) { asio::post(control_, std::move(act)); }, workers_,
-      ClusterMember::Verbs{.settle = [this] { verbs_.settle_cluster(); },
+      ClusterMember::Verbs{.settle =
+                               [this] {
+                                 verbs_.strike_doubts();
+                                 verbs_.settle_cluster();
+                               },
                            .lose = [this](const std::string& id) { verbs_.lose(id); }});
   verbs_.use_cluster(*cluster);
   return cluster;

@@ -19,6 +19,11 @@ namespace {
 
 constexpr auto longest_programming = std::chrono::seconds(5);
 
+/// One each cluster::keep_period, of a store that answers: a minute. A member of etcd that was held
+/// up says again what it was asked in moments; longer than that, the audit finds it
+/// (ClusterMember::heal).
+constexpr int looks_at_a_doubt = 12;
+
 /// As Docker's for swarm: /24s of 10.0.0.0/8; /64s of a prefix that is the cluster's own.
 std::vector<ipam::AddressPool> cluster_pools(const std::string& cluster) {
   const std::uint64_t digest = std::stoull(cluster.substr(0, 16), nullptr, 16);
@@ -150,6 +155,7 @@ CreatedNetwork RemoteVerbs::create_overlay(const NetworkSpec& given) {
       return CreatedNetwork{made.id, state().driver_of(record).check_network(record.network)};
     });
   } catch (const StoreError& error) {
+    doubt(error, owed.front());
     // Not asked again at once: the user waits.
     absent.emplace(cluster_store);
     settle(wanted.id, owed, absent);
@@ -204,6 +210,7 @@ void RemoteVerbs::claim_endpoint(Asked& asked) {
     record.endpoint.mac = claimed.mac;
     gate_.run([&] { state().write(record); });
   } catch (const StoreError& error) {
+    doubt(error, claim_of(record));
     throw StoreAway(cluster().explain(error));
   }
 }
@@ -244,6 +251,33 @@ bool RemoteVerbs::tell_cluster(const OwedCall& call, Absent& absent) {
     absent.insert(call.plugin);
     return false;
   }
+}
+
+/// What was struck out in time, or was not there then, may come through later: etcd can hold a
+/// transaction while it has no quorum, and make it when it has one again.
+void RemoteVerbs::doubt(const StoreError& error, const OwedCall& strike) {
+  if (error.kind != StoreError::Kind::unknown) return;
+  const nlohmann::json& what = strike.arguments;
+  log::warn("the cluster's store took a request and did not answer: what comes of it is taken back",
+            {{"network", what.value("network", "")},
+             {"endpoint", what.value("endpoint", "")},
+             {"token", what.value("token", "")}});
+  gate_.run([&] { doubts_.push_back({strike, looks_at_a_doubt}); });
+}
+
+void RemoteVerbs::strike_doubts() {
+  OwedCalls strikes;
+  for (const Doubt& doubt : gate_.run([&] { return doubts_; }))
+    strikes.push_back(doubt.strike);
+  Absent absent;
+  for (const OwedCall& strike : strikes)
+    if (!tell_cluster(strike, absent)) return;
+  gate_.run([&] {
+    // Those that came meanwhile stand behind them.
+    const auto told = doubts_.begin() + static_cast<std::ptrdiff_t>(strikes.size());
+    std::for_each(doubts_.begin(), told, [](Doubt& doubt) { --doubt.looks; });
+    std::erase_if(doubts_, [](const Doubt& doubt) { return doubt.looks == 0; });
+  });
 }
 
 void RemoteVerbs::settle_cluster() {

@@ -41,6 +41,7 @@ ipam::Prefix RemoteVerbs::engine_takes_address(const AddressAsk& ask) {
     claim.mac = claimed.mac;
     gate_.run([&] { state().bound.put(claim); });
   } catch (const StoreError& error) {
+    doubt(error, release_of(claim.cluster, claim.id, claim.token));
     abandon_claim(claim, {std::string(cluster_store)});
     throw cluster().explain(error);
   } catch (...) {
@@ -85,6 +86,7 @@ EndpointRecord RemoteVerbs::engine_makes_endpoint(const EngineEndpointSpec& spec
     ledger.exchange(in_cluster(record, ""), before);
     gate_.run([&] { controller_.engine().finish_endpoint(begun); });
   } catch (const StoreError& error) {
+    doubt(error, claim_of(record));
     abandon_engine_endpoint(record, {std::string(cluster_store)});
     throw cluster().explain(error);
   } catch (...) {

@@ -78,6 +78,9 @@ class RemoteVerbs {
 
   /// Tells the cluster's store what it is owed, if anything is; in the background.
   void settle_cluster();
+  /// Strikes out what a transaction whose answer was lost may have entered since the last look.
+  /// Waits for the store; on one thread.
+  void strike_doubts();
   /// Disconnects an endpoint whose addresses are others' now (ClusterMember).
   void lose(const std::string& endpoint_id);
 
@@ -136,6 +139,9 @@ class RemoteVerbs {
   void bring_up(const drivers::Network& network);
   void bring_down_unused();
   bool tell_cluster(const OwedCall& call, Absent& absent);
+  /// Strikes out once more, for some time, what a transaction may still enter in the books whose
+  /// answer was lost. Nothing to do for other errors.
+  void doubt(const StoreError& error, const OwedCall& strike);
   /// Strikes out an engine's claim that is on record, now or later.
   void abandon_claim(const BoundClaim& claim, Absent absent);
   void abandon_engine_endpoint(const EndpointRecord& record, Absent absent);
@@ -182,6 +188,11 @@ class RemoteVerbs {
   Workers& workers_;
   std::set<std::string> settling_;  // owed by objects that a verb is at; control thread
   bool settling_all_ = false;       // control thread
+  struct Doubt {
+    OwedCall strike;
+    int looks = 0;  // that are still to come
+  };
+  std::vector<Doubt> doubts_;  // control thread
 };
 
 /// What is known of an endpoint while its plugins are asked.

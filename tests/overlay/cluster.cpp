@@ -246,10 +246,21 @@ void Cluster::mend_store(int host) {
   shell("nsenter --net=" + netns(host) + " nft delete table ip cut");
 }
 
+std::string Cluster::etcdctl(const std::string& arguments, int member) {
+  return shell("ETCDCTL_API=3 etcdctl --endpoints=" + member_address(member) + ":2379 " +
+               arguments);
+}
+
+void Cluster::compact_store() {
+  const auto status = nlohmann::json::parse(etcdctl("endpoint status -w json"));
+  etcdctl("compact " +
+          std::to_string(status.at(0).at("Status").at("header").at("revision").get<long>()) +
+          " || true");  // nothing was written since the last time
+}
+
 std::vector<std::string> Cluster::keys(const std::string& prefix) {
   std::vector<std::string> found;
-  std::istringstream lines(shell("ETCDCTL_API=3 etcdctl --endpoints=" + member_address(1) +
-                                 ":2379 get --prefix --keys-only " + prefix));
+  std::istringstream lines(etcdctl("get --prefix --keys-only " + prefix));
   for (std::string line; std::getline(lines, line);)
     if (!line.empty()) found.push_back(line);
   return found;

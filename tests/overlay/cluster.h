@@ -70,6 +70,9 @@ class Cluster : public tests::NamespaceTest {
   /// Nobody reaches etcd, or everybody again.
   static void cut_store(int host);
   static void mend_store(int host);
+  /// Asks a member of a store without TLS.
+  static std::string etcdctl(const std::string& arguments, int member = 1);
+  static void compact_store();
   /// Keys below a prefix, without values.
   static std::vector<std::string> keys(const std::string& prefix);
   std::string store_address() const;

@@ -237,8 +237,7 @@ TEST_F(Encrypted, ANewKeyIsBelievedByWhoDoesNotReachTheStore) {
   on(1, "netctl cluster rotate-key");
   netd(1).pause();
   EXPECT_TRUE(within(10, [] {
-    return shell("ETCDCTL_API=3 etcdctl --endpoints=192.0.2.101:2379 get --prefix /netd/v1/host/")
-               .find("\"expects\"") != std::string::npos;
+    return etcdctl("get --prefix /netd/v1/host/").find("\"expects\"") != std::string::npos;
   }));
   cut_store(2);
   netd(1).go_on();

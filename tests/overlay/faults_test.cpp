@@ -1,6 +1,8 @@
 // netd and etcd are killed, cut off and restarted while containers talk (overlay.md 2.4, 2.6).
 #include <gmock/gmock.h>
 
+#include <regex>
+
 #include "tests/overlay/pair.h"
 
 namespace overlay {
@@ -101,7 +103,7 @@ TEST_F(Faults, AStoreThatIsReplacedByAnEmptyOneIsNotBelieved) {
 }
 
 TEST_F(Faults, AClusterThatIsDeletedUnderItsHostsTakesNoChanges) {
-  shell("ETCDCTL_API=3 etcdctl --endpoints=192.0.2.101:2379 del --prefix /netd/v1/");
+  etcdctl("del --prefix /netd/v1/");
   EXPECT_TRUE(within(30, [] {
     return api(1, "/cluster").at("Problem").get<std::string>().find("the store was emptied") !=
            std::string::npos;
@@ -115,11 +117,19 @@ class FaultsOfThree : public Faults {
  protected:
   int members() const override { return 3; }
   static bool is_leader(int member) {
-    const auto status = nlohmann::json::parse(shell("ETCDCTL_API=3 etcdctl --endpoints=192.0.2." +
-                                                    std::to_string(100 + member) +
-                                                    ":2379 endpoint status -w json"));
+    const auto status = nlohmann::json::parse(etcdctl("endpoint status -w json", member));
     const auto& one = status.at(0).at("Status");
     return one.at("leader") == one.at("header").at("member_id");
+  }
+  /// A sandbox is asked for, of which nobody can say whether its address will be taken.
+  void refuse_for_want_of_a_quorum() {
+    member(2).pause();
+    member(3).pause();
+    const auto refused = attempt_on(1, "netctl sandbox create --network shop late");
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_THAT(refused.output, HasSubstr("cluster"));
+    member(2).go_on();
+    member(3).go_on();
   }
 };
 
@@ -140,18 +150,33 @@ TEST_F(FaultsOfThree, TheStoresLeaderIsKilledAndNothingIsNoticed) {
 
 TEST_F(FaultsOfThree, WithoutAQuorumAnUnknownOutcomeIsTakenBack) {
   Pings stream = pings();
-  member(2).pause();
-  member(3).pause();
-  const auto refused = attempt_on(1, "netctl sandbox create --network shop late");
-  EXPECT_EQ(refused.status, 1);
-  EXPECT_THAT(refused.output, HasSubstr("cluster"));
-  member(2).go_on();
-  member(3).go_on();
-  EXPECT_TRUE(within(30, [] { return keys("/netd/v1/ip/").size() == 2; }))
-      << "an address is left over";
+  refuse_for_want_of_a_quorum();
   EXPECT_TRUE(within(30, [] { return creates(1, "late"); }));
-  EXPECT_EQ(keys("/netd/v1/ip/").size(), 3u);
+  // etcd may make the first one now only, as it has a quorum again.
+  EXPECT_TRUE(within(30, [] { return keys("/netd/v1/ip/").size() == 3; }))
+      << "an address is left over";
   EXPECT_EQ(stream.lost(), 0);
+}
+
+TEST_F(FaultsOfThree, WhatComesOfALostAnswerMuchLaterIsTakenBackToo) {
+  refuse_for_want_of_a_quorum();
+  EXPECT_TRUE(within(30, [] { return keys("/netd/v1/ip/").size() == 2; }));
+  const std::string log = log_of(1);
+  std::smatch asked;
+  ASSERT_TRUE(std::regex_search(
+      log, asked, std::regex("did not answer.* endpoint=([0-9a-f]+) token=([0-9a-f]+)")))
+      << log;
+  const std::string id = api(1, "/sandboxes/web").at("Networks").at("shop").at("EndpointID");
+  const auto all = keys("/netd/v1/ep/");
+  const std::string web =
+      *std::ranges::find_if(all, [&](const auto& key) { return key.ends_with(id); });
+  const std::string late = web.substr(0, web.rfind('/') + 1) + asked.str(1);
+  auto value = nlohmann::json::parse(etcdctl("get --print-value-only " + web));
+  value.update({{"id", asked.str(1)}, {"token", asked.str(2)}});
+  value.update({{"ipv4", "10.0.0.250/24"}, {"mac", "02:42:0a:00:00:fa"}});
+  etcdctl("put " + late + " '" + value.dump() + "'");
+  EXPECT_TRUE(within(30, [&] { return keys(late).empty(); }));
+  EXPECT_TRUE(within(30, [] { return keys("/netd/v1/ip/").size() == 2; }));
 }
 
 }  // namespace

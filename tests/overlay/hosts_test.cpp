@@ -76,8 +76,7 @@ TEST_F(Hosts, WhatWasGivenToOthersMeanwhileIsLost) {
   stop_netd(2);
   EXPECT_TRUE(within(5, [] { return sees(1, 2, "unreachable"); }));
   on(1, "netctl cluster host rm " + id);
-  shell("ETCDCTL_API=3 etcdctl --endpoints=192.0.2.101:2379 del " +
-        key_of_address(address));  // a minute later
+  etcdctl("del " + key_of_address(address));  // a minute later
   on(1, "netctl sandbox create --network shop:ip=" + address + " heir");
   start_netd(2);
   EXPECT_TRUE(within(15, [] { return api(2, "/sandboxes/db").at("Networks").empty(); }));

@@ -89,23 +89,21 @@ TEST_F(Partitions, OneThatWasGivenUpAndStillSendsIsNotHeard) {
 /// etcd takes 16 MB.
 class FullStore : public Pair {
  protected:
-  static constexpr const char* etcdctl = "ETCDCTL_API=3 etcdctl --endpoints=192.0.2.101:2379 ";
   std::vector<std::string> member_flags() const override {
     return {"--quota-backend-bytes=16777216"};
   }
   static void fill() {
-    shell("head -c 1000000 /dev/zero | tr '\\0' x > /run/megabyte; for i in $(seq 40); do " +
-          std::string(etcdctl) + "put /junk/$i < /run/megabyte >/dev/null 2>&1 || break; done");
-    EXPECT_THAT(shell(std::string(etcdctl) + "alarm list"), HasSubstr("NOSPACE"));
+    shell(
+        "head -c 1000000 /dev/zero | tr '\\0' x > /run/megabyte; for i in $(seq 40); do "
+        "ETCDCTL_API=3 etcdctl --endpoints=192.0.2.101:2379 put /junk/$i < /run/megabyte "
+        ">/dev/null 2>&1 || break; done");
+    EXPECT_THAT(etcdctl("alarm list"), HasSubstr("NOSPACE"));
   }
   static void make_room() {
-    shell(std::string(etcdctl) + "del --prefix /junk/");
-    const auto status =
-        nlohmann::json::parse(shell(std::string(etcdctl) + "endpoint status -w json"));
-    const auto revision = status.at(0).at("Status").at("header").at("revision").get<long>();
-    shell(std::string(etcdctl) + "compact " + std::to_string(revision));
-    shell(std::string(etcdctl) + "defrag");
-    shell(std::string(etcdctl) + "alarm disarm");
+    etcdctl("del --prefix /junk/");
+    compact_store();
+    etcdctl("defrag");
+    etcdctl("alarm disarm");
   }
 };
 

@@ -100,11 +100,7 @@ class Schedule : public Cluster {
   }
   void compact() {
     say("compact the store");
-    const auto status = nlohmann::json::parse(
-        shell("ETCDCTL_API=3 etcdctl --endpoints=192.0.2.101:2379 endpoint status -w json"));
-    shell("ETCDCTL_API=3 etcdctl --endpoints=192.0.2.101:2379 compact " +
-          std::to_string(status.at(0).at("Status").at("header").at("revision").get<long>()) +
-          " || true");
+    compact_store();
   }
 
   void step() {
