@@ -44,8 +44,9 @@ TEST_P(OverlayUnderlay, AFullPacketPassesUnfragmentedAndALargerOneIsRefusedAtOnc
   const Answerer answerer("c2", port);
   const std::size_t mtu = GetParam() == Family::v4 ? 1450 : 1430;
   EXPECT_EQ(h1.network.tunnel->mtu, mtu);
-  // The hosts know each other's link-layer address before it counts.
+  // Hosts and containers know each other's link-layer addresses before it counts.
   EXPECT_EQ(ask("c1", Via::udp, "10.1.0.2", port), "c2 10.1.0.1");
+  EXPECT_EQ(ask("c1", Via::udp, "fd00:1::2", port), "c2 fd00:1::1");
   EXPECT_EQ(ask_with("c1", "10.1.0.2", mtu), "c2 10.1.0.1");
   EXPECT_EQ(ask_with("c1", "fd00:1::2", mtu), "c2 fd00:1::1");
   EXPECT_EQ(ask_with("c1", "10.1.0.2", mtu + 1), "Message too long");
