@@ -151,6 +151,8 @@ Link parse_link(nlmsghdr* message) {
   if (attributes[IFLA_IFALIAS]) link.facts.alias = nla_get_string(attributes[IFLA_IFALIAS]);
   if (attributes[IFLA_MTU]) link.facts.mtu = nla_get_u32(attributes[IFLA_MTU]);
   if (attributes[IFLA_GROUP]) link.group = nla_get_u32(attributes[IFLA_GROUP]);
+  if (attributes[IFLA_LINK]) link.lower = nla_get_u32(attributes[IFLA_LINK]);
+  if (attributes[IFLA_MASTER]) link.master = nla_get_u32(attributes[IFLA_MASTER]);
   if (const nlattr* mac = attributes[IFLA_ADDRESS]; mac && nla_len(mac) == 6) {
     std::memcpy(link.facts.mac.bytes.data(), nla_data(mac), link.facts.mac.bytes.size());
   }

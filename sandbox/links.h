@@ -23,6 +23,8 @@ constexpr std::uint32_t reaping_group = 0x6e657465;
 struct Link {
   LinkFacts facts;  // without addresses
   std::uint32_t group = 0;
+  std::uint32_t lower = 0;   // the other end of a veth, the link that this one stands on; 0: none
+  std::uint32_t master = 0;  // the bridge that it is a port of; 0: none
   bool dying() const { return group == dying_group || group == reaping_group; }
 };
 

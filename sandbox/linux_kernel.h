@@ -63,6 +63,7 @@ class LinuxKernel final : public Kernel {
   void apply_once(const MoveLink& step);
   void apply_once(const CreateLink& step);
   void apply_once(const SetLink& step);
+  void settle(RtnlSocket& socket, std::uint32_t index);
   void apply_once(const SetBridgePort& step);
   void apply_once(const AddFdbEntry& step);
   void apply_once(const AddAddress& step);

@@ -74,6 +74,8 @@ void OverlayLab::build(ipam::Family underlay, const std::string& flood) {
     host->peers = std::make_unique<sandbox::PeerTable>(host->kernel->peers(),
                                                        sandbox::PeerLinks{100, 101}, flood == "on");
   }
+  // Looking makes a link's carrier true (LinuxKernel::settle).
+  shell("ip -n h1 link show dev u0; ip -n h2 link show dev u0");
 }
 
 OverlayLab::Container& OverlayLab::join(Host& host, const std::string& name, const std::string& v4,

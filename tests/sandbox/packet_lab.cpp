@@ -166,8 +166,13 @@ std::string ask(const std::string& netns, Via via, const std::string& address, s
     if (!wait_for(connection.get(), POLLOUT, deadline)) return "silence";
     if (const int error = pending_error(connection.get())) return verdict_of(error);
   }
-  if (via == Via::udp && send(connection.get(), "?", 1, 0) < 0) return verdict_of(errno);
-  if (!wait_for(connection.get(), POLLIN, deadline)) return "silence";
+  // A datagram is lost where the kernel has not seen yet that a link of the lab is up: said again.
+  while (true) {
+    if (via == Via::udp && send(connection.get(), "?", 1, 0) < 0) return verdict_of(errno);
+    const auto again = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
+    if (wait_for(connection.get(), POLLIN, std::min(again, deadline))) break;
+    if (again >= deadline) return "silence";
+  }
   std::array<char, 128> answer{};
   const ssize_t bytes = recv(connection.get(), answer.data(), answer.size(), 0);
   return bytes < 0 ? verdict_of(errno) : std::string(answer.data(), static_cast<size_t>(bytes));
