@@ -342,20 +342,7 @@ sandbox::Plan Bridge::endpoint_plan(const Network& network, const Endpoint& endp
                                     const Sandbox& sandbox) const {
   sandbox::Plan plan;
   const auto mtu = static_cast<std::uint32_t>(int_option(network.options, option_mtu, 0, 0, 65535));
-  plan.push_back(sandbox::CreateVeth{.name = endpoint.host_link,
-                                     .index = endpoint.host_index,
-                                     .mac = endpoint.host_mac,
-                                     .netns = sandbox.netns,
-                                     .peer_name = endpoint.sandbox_link,
-                                     .peer_index = endpoint.sandbox_index,
-                                     .peer_mac = endpoint.mac,
-                                     .mtu = mtu});
-  plan.push_back(sandbox::SetLink{.netns = "",
-                                  .index = endpoint.host_index,
-                                  .alias = "netd:" + endpoint.id,
-                                  .master = network.link_index,
-                                  .ipv6_link_local = false,
-                                  .up = true});
+  add_bridge_port(network, endpoint, sandbox, mtu, plan);
   // A packet that a container sends to its own published port comes back out of its own bridge
   // port.
   plan.push_back(

@@ -4,6 +4,24 @@
 
 namespace drivers {
 
+void add_bridge_port(const Network& network, const Endpoint& endpoint, const Sandbox& sandbox,
+                     std::uint32_t mtu, sandbox::Plan& plan) {
+  plan.push_back(sandbox::CreateVeth{.name = endpoint.host_link,
+                                     .index = endpoint.host_index,
+                                     .mac = endpoint.host_mac,
+                                     .netns = sandbox.netns,
+                                     .peer_name = endpoint.sandbox_link,
+                                     .peer_index = endpoint.sandbox_index,
+                                     .peer_mac = endpoint.mac,
+                                     .mtu = mtu});
+  plan.push_back(sandbox::SetLink{.netns = "",
+                                  .index = endpoint.host_index,
+                                  .alias = "netd:" + endpoint.id,
+                                  .master = network.link_index,
+                                  .ipv6_link_local = false,
+                                  .up = true});
+}
+
 void add_routes(const std::vector<StaticRoute>& routes, const Endpoint& endpoint,
                 const Sandbox& sandbox, sandbox::Plan& plan) {
   for (const StaticRoute& route : routes)

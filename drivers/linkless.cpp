@@ -1,10 +1,12 @@
-#include "drivers/host.h"
+#include "drivers/linkless.h"
+
+#include <fmt/format.h>
 
 #include "drivers/options.h"
 
 namespace drivers {
 
-Traits Host::traits() const {
+Traits Linkless::traits() const {
   return {.has_links = false,
           .allocates = false,
           .single_instance = true,
@@ -12,13 +14,14 @@ Traits Host::traits() const {
           .publishes = false};
 }
 
-std::vector<std::string> Host::check_network(const Network& network) const {
+std::vector<std::string> Linkless::check_network(const Network& network) const {
   if (!network.pools.empty())
-    throw std::invalid_argument("driver host has no addresses: leave out --subnet");
+    throw std::invalid_argument(
+        fmt::format("driver {} has no addresses: leave out --subnet", name_));
   return warn_unknown(network.options, {}, name());
 }
 
-std::vector<std::string> Host::check_endpoint(const Network&, const Endpoint& endpoint) const {
+std::vector<std::string> Linkless::check_endpoint(const Network&, const Endpoint& endpoint) const {
   return warn_unknown(endpoint.options, {}, name());
 }
 

@@ -1,13 +1,18 @@
-// The host driver: a sandbox on it lives in netd's own network namespace. Nothing to make.
+// The drivers that make nothing: a sandbox on `host` lives in netd's own network namespace, one on
+// `null` (network `none`) has a loopback interface and nothing else.
 #pragma once
+
+#include <string>
+#include <utility>
 
 #include "drivers/driver.h"
 
 namespace drivers {
 
-class Host : public Driver {
+class Linkless : public Driver {
  public:
-  std::string_view name() const override { return "host"; }
+  explicit Linkless(std::string name) : name_(std::move(name)) {}
+  std::string_view name() const override { return name_; }
   Traits traits() const override;
   std::vector<std::string> check_network(const Network& network) const override;
   std::vector<std::string> check_endpoint(const Network& network,
@@ -22,6 +27,9 @@ class Host : public Driver {
   sandbox::Plan endpoint_plan(const Network&, const Endpoint&, const Sandbox&) const override {
     return {};
   }
+
+ private:
+  std::string name_;
 };
 
 }  // namespace drivers

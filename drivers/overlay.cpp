@@ -269,20 +269,7 @@ sandbox::Plan Overlay::network_plan(const Network& network) const {
 sandbox::Plan Overlay::endpoint_plan(const Network& network, const Endpoint& endpoint,
                                      const Sandbox& sandbox) const {
   sandbox::Plan plan;
-  plan.push_back(sandbox::CreateVeth{.name = endpoint.host_link,
-                                     .index = endpoint.host_index,
-                                     .mac = endpoint.host_mac,
-                                     .netns = sandbox.netns,
-                                     .peer_name = endpoint.sandbox_link,
-                                     .peer_index = endpoint.sandbox_index,
-                                     .peer_mac = endpoint.mac,
-                                     .mtu = tunnel_of(network).mtu});
-  plan.push_back(sandbox::SetLink{.netns = "",
-                                  .index = endpoint.host_index,
-                                  .alias = "netd:" + endpoint.id,
-                                  .master = network.link_index,
-                                  .ipv6_link_local = false,
-                                  .up = true});
+  add_bridge_port(network, endpoint, sandbox, tunnel_of(network).mtu, plan);
   // The bridge takes from the container what comes from its own MAC address, nothing else.
   plan.push_back(
       sandbox::SetBridgePort{.index = endpoint.host_index, .no_learning = true, .locked = true});

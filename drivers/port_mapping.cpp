@@ -82,18 +82,6 @@ std::optional<Protocol> parse_protocol(std::string_view text) {
   return std::nullopt;
 }
 
-std::string_view to_string(Protocol protocol) {
-  switch (protocol) {
-    case Protocol::tcp:
-      return "tcp";
-    case Protocol::udp:
-      return "udp";
-    case Protocol::sctp:
-      return "sctp";
-  }
-  return "?";
-}
-
 std::vector<PortBinding> parse_publish(std::string_view text) {
   std::string_view rest = text;
   PortBinding binding;

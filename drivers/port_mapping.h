@@ -30,7 +30,6 @@ std::vector<PortBinding> parse_publish(std::string_view text);
 
 /// "tcp", "udp", "sctp"; absent for anything else.
 std::optional<sandbox::Protocol> parse_protocol(std::string_view text);
-std::string_view to_string(sandbox::Protocol protocol);
 
 /// The elements of table `inet netd` that publish the endpoint's ports by NAT (docs/nftables.md).
 /// Ports at loopback host addresses, and IPv6 ones of an endpoint without IPv6, have none: the

@@ -2,18 +2,17 @@
 
 #include <algorithm>
 
-#include "drivers/host.h"
 #include "drivers/ipvlan.h"
+#include "drivers/linkless.h"
 #include "drivers/macvlan.h"
-#include "drivers/null.h"
 #include "drivers/overlay.h"
 
 namespace drivers {
 
 Registry::Registry(BridgeSettings bridge) {
   drivers_.push_back(std::make_unique<Bridge>(bridge));
-  drivers_.push_back(std::make_unique<Host>());
-  drivers_.push_back(std::make_unique<Null>());
+  drivers_.push_back(std::make_unique<Linkless>("host"));
+  drivers_.push_back(std::make_unique<Linkless>("null"));
   drivers_.push_back(std::make_unique<Macvlan>());
   drivers_.push_back(std::make_unique<Ipvlan>());
   drivers_.push_back(std::make_unique<Overlay>());

@@ -297,7 +297,7 @@ SandboxView Controller::change_ports(std::string_view reference,
         }))
       throw Error(ErrorKind::not_found,
                   fmt::format("sandbox {} does not publish {}/{}", after.spec.name,
-                              binding.container_port, drivers::to_string(binding.protocol)));
+                              binding.container_port, sandbox::to_text(binding.protocol)));
   std::erase_if(after.ports, [&](const drivers::Port& port) {
     return matches(port.container_port, port.protocol, port.host_port);
   });

@@ -10,7 +10,7 @@ namespace {
 std::string key_of(const std::string& sandbox_id, const PublishedPorts::Held& held,
                    const ipam::Address& host) {
   return fmt::format("{} {} {} {}", sandbox_id, host.to_string(),
-                     drivers::to_string(held.reservation.protocol()), held.reservation.port());
+                     sandbox::to_text(held.reservation.protocol()), held.reservation.port());
 }
 
 std::vector<std::string> keys_of(const std::string& sandbox_id, const PublishedPorts::Held& held) {

@@ -340,12 +340,7 @@ void RemoteVerbs::lose(const std::string& endpoint_id) {
     sandbox_id = record->sandbox_id;
     state().busy[sandbox_id] = "loses an address that the cluster gave to others";
   });
-  if (sandbox_id.empty()) return;
-  const Busy busy(*this, sandbox_id);
-  Absent absent;
-  leave(sandbox_id, endpoint_id, absent);
-  leave_gateway(sandbox_id, absent);
-  bring_down_unused();
+  if (!sandbox_id.empty()) take_off(sandbox_id, endpoint_id);
 }
 
 }  // namespace netd

@@ -121,7 +121,10 @@ void RemoteVerbs::disconnect(std::string_view network, std::string_view sandbox,
     endpoint_id = endpoint->endpoint.id;
     state().busy[sandbox_id] = "is being disconnected";
   });
-  if (sandbox_id.empty()) return;
+  if (!sandbox_id.empty()) take_off(sandbox_id, endpoint_id);
+}
+
+void RemoteVerbs::take_off(const std::string& sandbox_id, const std::string& endpoint_id) {
   const Busy busy(*this, sandbox_id);
   Absent absent;
   leave(sandbox_id, endpoint_id, absent);

@@ -154,6 +154,8 @@ class RemoteVerbs {
   using OwedByObject = std::vector<std::pair<std::string, OwedCalls>>;
   OwedByObject begin_leaving(const std::vector<EndpointRecord>& endpoints);
   void leave(const std::string& sandbox_id, const std::string& endpoint_id, Absent& absent);
+  /// All that it takes, of a sandbox that is marked busy.
+  void take_off(const std::string& sandbox_id, const std::string& endpoint_id);
   /// Returns the endpoints that went along.
   std::vector<EndpointRecord> take_down(const std::string& sandbox_id, Absent& absent);
   /// Revokes and programs external connectivity as the sandbox's gateways are now.

@@ -321,7 +321,7 @@ json endpoint_json(const EndpointRecord& record, const NetworkRecord& network) {
 json port_map_json(const std::vector<drivers::Port>& ports) {
   json map = json::object();
   for (const drivers::Port& port : ports)
-    map[fmt::format("{}/{}", port.container_port, drivers::to_string(port.protocol))].push_back(
+    map[fmt::format("{}/{}", port.container_port, sandbox::to_text(port.protocol))].push_back(
         {{"HostIp", port.host_address.to_string()}, {"HostPort", std::to_string(port.host_port)}});
   return map;
 }
@@ -332,7 +332,7 @@ json port_list_json(const std::vector<drivers::Port>& ports) {
     list.push_back({{"IP", port.host_address.to_string()},
                     {"PrivatePort", port.container_port},
                     {"PublicPort", port.host_port},
-                    {"Type", drivers::to_string(port.protocol)}});
+                    {"Type", sandbox::to_text(port.protocol)}});
   return list;
 }
 

@@ -78,6 +78,15 @@ void for_each_name(Context& context, const std::vector<std::string>& names,
   }
 }
 
+void inspect_each(Context& context, const std::string& path,
+                  const std::vector<std::string>& names) {
+  auto found = nlohmann::json::array();
+  for_each_name(context, names, [&](const std::string& name) {
+    found.push_back(call(context, "GET", path + client::encode(name)));
+  });
+  context.out << found.dump(4) << '\n';
+}
+
 void confirm(Context& context, std::string_view warning) {
   context.err << warning << "\nAre you sure you want to continue? [y/N] " << std::flush;
   std::string answer;

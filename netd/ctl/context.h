@@ -92,6 +92,9 @@ void print_warnings(Context& context, const nlohmann::json& answer);
 void for_each_name(Context& context, const std::vector<std::string>& names,
                    const std::function<void(const std::string&)>& act);
 
+/// Prints what the daemon has at `path` ("/networks/") and each name, as one list.
+void inspect_each(Context& context, const std::string& path, const std::vector<std::string>& names);
+
 /// Asks on `err` and reads the answer; anything but y or yes throws Failed ("… --force …").
 void confirm(Context& context, std::string_view warning);
 

@@ -44,11 +44,7 @@ void list_networks(Context& context, const ListOptions& options) {
 }
 
 void inspect_networks(Context& context, const NamesOptions& options) {
-  json found = json::array();
-  for_each_name(context, options.names, [&](const std::string& name) {
-    found.push_back(call(context, "GET", "/networks/" + client::encode(name)));
-  });
-  context.out << found.dump(4) << '\n';
+  inspect_each(context, "/networks/", options.names);
 }
 
 void remove_networks(Context& context, const NamesOptions& options) {

@@ -55,11 +55,7 @@ void list_sandboxes(Context& context, const ListOptions& options) {
 }
 
 void inspect_sandboxes(Context& context, const NamesOptions& options) {
-  json found = json::array();
-  for_each_name(context, options.names, [&](const std::string& name) {
-    found.push_back(call(context, "GET", "/sandboxes/" + client::encode(name)));
-  });
-  context.out << found.dump(4) << '\n';
+  inspect_each(context, "/sandboxes/", options.names);
 }
 
 void remove_sandboxes(Context& context, const NamesOptions& options) {

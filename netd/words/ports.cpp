@@ -33,7 +33,7 @@ json parse_ports(const std::vector<std::string>& specifications) {
     }
     for (const drivers::PortBinding& binding : bindings) {
       const std::string port =
-          fmt::format("{}/{}", binding.container_port, drivers::to_string(binding.protocol));
+          fmt::format("{}/{}", binding.container_port, sandbox::to_text(binding.protocol));
       ports[port].push_back(
           {{"HostIp", binding.host_address ? binding.host_address->to_string() : ""},
            {"HostPort", host_port(binding)}});
