@@ -50,6 +50,8 @@ Dns read_dns(const Reader& conf, const Reader& runtime) {
   if (!own.servers.empty()) dns.servers = std::move(own.servers);
   if (!own.search.empty()) dns.search = std::move(own.search);
   if (!own.options.empty()) dns.options = std::move(own.options);
+  // Where a CRI's pod asks when it is to ask netd; not where netd asks.
+  std::erase(dns.servers, "127.0.0.11");
   return dns;
 }
 

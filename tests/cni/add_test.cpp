@@ -79,6 +79,12 @@ TEST_F(AddTest, ReadsWhatContainerdWrites) {
   EXPECT_EQ(api("/sandboxes/c1")["DnsSearch"], json::parse(R"(["shop.test"])"));
 }
 
+TEST_F(AddTest, AsksTheHostsServersForAPodThatAsksNetd) {
+  add("c1", conf(with_runtime({{"dns", {{"servers", {"127.0.0.11"}}}}})));
+  EXPECT_THAT(shell("netctl sandbox exec c1 -- busybox nslookup example.test 127.0.0.11"),
+              HasSubstr("198.51.100.7"));
+}
+
 TEST_F(AddTest, TakesAddressesAndMacFromWhereverTheyAreSaid) {
   EXPECT_EQ(
       address_in(
