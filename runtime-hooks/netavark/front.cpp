@@ -190,10 +190,10 @@ void Front::update(const std::string& network) {
   const auto answer =
       daemon_.ask("GET", "/networks/" + netd::client::encode(network_name(network)));
   if (answer.ok() && !answer.json().at("Containers").empty())
-    throw std::runtime_error(
-        fmt::format("network {} has containers: netd does not change the DNS servers of those that "
-                    "run; start them again",
-                    network));
+    throw std::runtime_error(fmt::format(
+        "network {} has containers, which go on with the DNS servers that they have; those "
+        "that start from now on have the new ones",
+        network));
 }
 
 }  // namespace runtime_hooks::netavark
