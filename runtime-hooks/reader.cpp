@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace runtime_hooks {
@@ -11,15 +12,16 @@ using nlohmann::json;
 
 const json nothing;
 
+char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
 std::string element(const std::string& path, std::size_t index) {
   return fmt::format("{}[{}]", path, index);
 }
 
-std::vector<Reader> readers_of(const json& list, const std::string& path) {
-  std::vector<Reader> readers;
-  for (const json& one : list)
-    readers.emplace_back(one, element(path, readers.size()));
-  return readers;
+bool is_same_but_case(const std::string& one, const std::string& other) {
+  return std::ranges::equal(one, other, {}, to_lower, to_lower);
 }
 
 }  // namespace
@@ -29,14 +31,32 @@ Reader::Reader(const json& object, std::string path) : object_(&object), path_(s
     throw ReadError(fmt::format("{}: expected an object", path_));
 }
 
+Reader Reader::in_any_case() const {
+  Reader same = *this;
+  same.any_case_ = true;
+  return same;
+}
+
+std::vector<Reader> Reader::readers_of(const json& list, const std::string& path) const {
+  std::vector<Reader> readers;
+  for (const json& one : list) {
+    readers.emplace_back(one, element(path, readers.size()));
+    readers.back().any_case_ = any_case_;
+  }
+  return readers;
+}
+
 std::string Reader::path_of(const std::string& key) const {
   return path_.empty() ? key : path_ + "." + key;
 }
 
 const json& Reader::find(const std::string& key) const {
   if (object_->is_null()) return nothing;
-  const auto found = object_->find(key);
-  return found == object_->end() ? nothing : *found;
+  if (const auto found = object_->find(key); found != object_->end()) return *found;
+  if (!any_case_) return nothing;
+  for (const auto& [name, value] : object_->items())
+    if (is_same_but_case(name, key)) return value;
+  return nothing;
 }
 
 void Reader::refuse(const std::string& key, const char* expected) const {
@@ -44,7 +64,7 @@ void Reader::refuse(const std::string& key, const char* expected) const {
 }
 
 bool Reader::contains(const std::string& key) const {
-  return object_->is_object() && object_->contains(key);
+  return &find(key) != &nothing;
 }
 
 bool Reader::is_object(const std::string& key) const {
@@ -85,7 +105,9 @@ std::vector<std::string> Reader::texts(const std::string& key) const {
 }
 
 Reader Reader::object(const std::string& key) const {
-  return {find(key), path_of(key)};
+  Reader member(find(key), path_of(key));
+  member.any_case_ = any_case_;
+  return member;
 }
 
 std::vector<Reader> Reader::objects(const std::string& key) const {

@@ -20,6 +20,10 @@ class Reader {
   /// `object` is an object, or null. It has to outlive this. `path` names it: "ipam".
   Reader(const nlohmann::json& object, std::string path);
 
+  /// The same object, and what it contains, read as Go's encoding/json does: a member that isn't
+  /// there by its name is one whose name differs in case only.
+  Reader in_any_case() const;
+
   bool contains(const std::string& key) const;
   bool is_object(const std::string& key) const;
   std::string text(const std::string& key) const;
@@ -37,11 +41,13 @@ class Reader {
   std::string path_of(const std::string& key) const;
 
  private:
+  std::vector<Reader> readers_of(const nlohmann::json& list, const std::string& path) const;
   const nlohmann::json& find(const std::string& key) const;
   [[noreturn]] void refuse(const std::string& key, const char* expected) const;
 
   const nlohmann::json* object_;
   std::string path_;
+  bool any_case_ = false;
 };
 
 }  // namespace runtime_hooks

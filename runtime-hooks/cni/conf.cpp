@@ -44,12 +44,14 @@ Dns read_dns(const Reader& conf, const char* servers, const char* search, const 
 }
 
 /// What the runtime says counts more, field by field.
-Dns read_dns(const Reader& conf) {
+Dns read_dns(const Reader& conf, const Reader& runtime) {
   Dns dns = read_dns(conf.object("dns"), "nameservers", "search", "domain");
-  Dns own = read_dns(conf.object("runtimeConfig").object("dns"), "servers", "searches", "domain");
+  Dns own = read_dns(runtime.object("dns"), "servers", "searches", "domain");
   if (!own.servers.empty()) dns.servers = std::move(own.servers);
   if (!own.search.empty()) dns.search = std::move(own.search);
   if (!own.options.empty()) dns.options = std::move(own.options);
+  // Where a CRI's pod asks when it is to ask netd; not where netd asks.
+  std::erase(dns.servers, "127.0.0.11");
   return dns;
 }
 
@@ -156,14 +158,16 @@ Conf read_conf(std::string_view text) {
   result.network = conf.text("network");
   if (result.network.empty()) result.network = result.name;
   result.host = conf.text("host");
-  const Reader runtime = conf.object("runtimeConfig");
+  const Reader exact = conf.object("runtimeConfig");
+  // containerd's go-cni names its members after Go's fields: "HostPort", "Servers".
+  const Reader runtime = exact.in_any_case();
   result.make_network = network_of(conf);
   result.range_subnets = subnets_of(runtime);
-  result.dns = read_dns(conf);
+  result.dns = read_dns(conf, runtime);
   result.addresses = read_addresses(conf);
   result.mac = runtime.text("mac");
   if (result.mac.empty()) result.mac = conf.object("args").object("cni").text("mac");
-  result.aliases = read_aliases(runtime, result.name);
+  result.aliases = read_aliases(exact, result.name);
   result.ports = read_ports(runtime);
   if (conf.contains("prevResult") && !whole.at("prevResult").is_null()) {
     conf.object("prevResult");  // says what is wrong with it

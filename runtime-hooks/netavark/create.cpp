@@ -1,6 +1,7 @@
 #include "runtime-hooks/netavark/create.h"
 
 #include <arpa/inet.h>
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/random.h>
 
@@ -8,6 +9,8 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cstdint>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -64,6 +67,12 @@ Subnet parse_subnet(const std::string& text) {
   return subnet;
 }
 
+/// The address as a subnet of its own.
+Subnet whole(Bytes address) {
+  const int length = static_cast<int>(address.size()) * 8;
+  return {.address = std::move(address), .length = length};
+}
+
 bool overlap(const Subnet& one, const Subnet& other) {
   if (one.address.size() != other.address.size()) return false;
   Bytes a = one.address, b = other.address;
@@ -91,6 +100,32 @@ json subnet_json(Subnet subnet, bool with_gateway) {
   return result;
 }
 
+std::uint32_t parse_number(const std::string& key, const std::string& text) {
+  std::uint32_t number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || stop != text.data() + text.size())
+    throw std::runtime_error(
+        fmt::format("unable to parse \"{}\": invalid digit found in string", key));
+  return number;
+}
+
+/// podman 6 leaves it to netavark to know the options. netd's and Docker's have dots in their
+/// names.
+void check_options(const std::string& driver, const json& options) {
+  constexpr std::uint32_t last_vlan = 4094;
+  for (const auto& [key, value] : options.items()) {
+    if (key.find('.') == std::string::npos && !is_network_option(key))
+      throw std::runtime_error(fmt::format("unsupported {} network option: {}", driver, key));
+    if (key != "mtu" && key != "metric" && key != "vlan") continue;
+    if (parse_number(key, value.get<std::string>()) > last_vlan && key == "vlan")
+      throw std::runtime_error("vlan ID should be a number between 0 and 4094");
+  }
+}
+
+std::string now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
 class Creation {
  public:
   explicit Creation(const json& request)
@@ -98,20 +133,21 @@ class Creation {
 
   json complete() {
     const Reader given = request_.object("network");
+    driver_ = given.text("driver").empty() ? "bridge" : given.text("driver");
     check_name(given);
     read_used();
-    const std::string driver = given.text("driver");
-    const bool is_bridge = driver.empty() || driver == "bridge";
+    if (is_bridge() || is_on_a_parent()) check_options(driver_, given.text_map("options"));
+    choose_interface(given.text("network_interface"));
     const std::string ipam = given.text_map("ipam_options").value("driver", "");
-    if (is_bridge && given.text("network_interface").empty())
-      network_["network_interface"] = free_interface();
-    if (ipam == "none") network_["dns_enabled"] = false;
-    if (driver == "ipvlan" && given.objects("subnets").empty())
-      throw std::runtime_error("ipvlan driver needs at least one subnet specified");
-    complete_subnets(given, is_bridge, ipam);
-    if (!given.texts("network_dns_servers").empty() && !given.flag("dns_enabled", false))
-      throw std::runtime_error("cannot set network_dns_servers without dns enabled");
+    if (ipam == "none" || is_on_a_parent()) network_["dns_enabled"] = false;  // as netavark
+    if (driver_ == "ipvlan" && (ipam == "dhcp" || given.objects("subnets").empty()))
+      throw std::runtime_error("ipam driver dhcp is not supported with ipvlan");
+    complete_subnets(given, ipam);
+    if (!given.texts("network_dns_servers").empty() && !has_dns())
+      throw std::runtime_error(
+          "cannot set NetworkDNSServers if DNS is not enabled for the network");
     network_request(network_);  // says what netd has no way to do
+    network_["created"] = now();
     return network_;
   }
 
@@ -139,7 +175,21 @@ class Creation {
       used_.push_back(parse_subnet(subnet));
     const std::string name = request_.object("network").text("name");
     if (used.contains("names") && used.object("names").contains(name))
-      throw std::runtime_error(fmt::format("network name {} already used", name));
+      throw std::runtime_error(fmt::format("network already exists {}", name));
+  }
+
+  bool has_dns() const { return Reader(network_, "network").flag("dns_enabled", false); }
+  bool is_bridge() const { return driver_ == "bridge"; }
+  bool is_on_a_parent() const { return driver_ == "macvlan" || driver_ == "ipvlan"; }
+
+  void choose_interface(const std::string& wanted) {
+    if (!is_bridge()) return;
+    const bool is_managed =
+        request_.object("network").text_map("options").value("mode", "managed") == "managed";
+    if (wanted.empty())
+      network_["network_interface"] = free_interface();
+    else if (is_managed && interfaces_.contains(wanted))
+      throw std::runtime_error(fmt::format("bridge name {} already in use", wanted));
   }
 
   std::string free_interface() const {
@@ -178,28 +228,38 @@ class Creation {
     }
   }
 
-  void complete_subnets(const Reader& given, bool is_bridge, const std::string& ipam) {
-    const bool has_gateway = !given.flag("internal", false) || given.flag("dns_enabled", false);
-    const bool wants_v6 = given.flag("ipv6_enabled", false);
+  json complete_subnet(const json& given, bool has_gateway) const {
+    const std::string text = Reader(given, "subnets").text("subnet");
+    const Subnet subnet = parse_subnet(text);
+    // What a container's macvlan link is on, the host's own link is usually on too.
+    if (is_bridge() && request_.object("options").flag("check_used_subnets", true) &&
+        is_used(subnet))
+      throw std::runtime_error(
+          fmt::format("subnet {} is already used on the host or by another config", text));
+    json completed = subnet_json(subnet, has_gateway);
+    completed.update(given);
+    const std::string gateway = Reader(completed, "subnets").text("gateway");
+    if (gateway.empty())
+      completed.erase("gateway");
+    else if (!overlap(subnet, whole(parse_address(gateway))))
+      throw std::runtime_error(fmt::format("gateway {} not in subnet {}", gateway, text));
+    return completed;
+  }
+
+  void complete_subnets(const Reader& given, const std::string& ipam) {
+    const bool has_gateway = !given.flag("internal", false) || has_dns();
     json subnets = json::array();
-    bool has_v6 = false;
-    for (const json& one : network_.value("subnets", json::array())) {
-      const Subnet subnet = parse_subnet(Reader(one, "subnets").text("subnet"));
-      if (request_.object("options").flag("check_used_subnets", true) && is_used(subnet))
-        throw std::runtime_error(
-            fmt::format("subnet {} is already used on the host or by another config",
-                        one.at("subnet").get<std::string>()));
-      json completed = subnet_json(subnet, has_gateway && is_bridge);
-      completed.update(one);
-      if (completed.value("gateway", json()).is_null()) completed.erase("gateway");
-      subnets.push_back(std::move(completed));
-      has_v6 = has_v6 || subnet.address.size() == 16;
-    }
-    if (is_bridge && ipam != "dhcp" && ipam != "none") {
+    for (const json& one : network_.value("subnets", json::array()))
+      subnets.push_back(complete_subnet(one, has_gateway));
+    const auto is_v6 = [](const json& one) {
+      return one.at("subnet").get<std::string>().find(':') != std::string::npos;
+    };
+    if (is_bridge() && ipam != "dhcp" && ipam != "none") {
       if (subnets.empty()) subnets.push_back(subnet_json(free_v4(), has_gateway));
-      if (wants_v6 && !has_v6) subnets.push_back(subnet_json(free_v6(), has_gateway));
+      if (given.flag("ipv6_enabled", false) && std::ranges::none_of(subnets, is_v6))
+        subnets.push_back(subnet_json(free_v6(), has_gateway));
     }
-    if (has_v6) network_["ipv6_enabled"] = true;
+    if (std::ranges::any_of(subnets, is_v6)) network_["ipv6_enabled"] = true;
     if (ipam.empty())
       network_["ipam_options"] = {{"driver", subnets.empty() ? "dhcp" : "host-local"}};
     network_["subnets"] = std::move(subnets);
@@ -207,6 +267,7 @@ class Creation {
 
   Reader request_;
   json network_;
+  std::string driver_;
   std::set<std::string> interfaces_;
   std::vector<Subnet> used_;
 };

@@ -1,5 +1,6 @@
-// `netavark create`, since netavark 2: what a new network of podman's is, completed. Pure but for
-// the random part of an IPv6 subnet. And the same of a plugin, which has nothing to add.
+// `netavark create`, which podman 6 calls: what a new network of podman's is, completed. Pure but
+// for the time and the random part of an IPv6 subnet. And the same of a plugin, which has nothing
+// to add.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "runtime-hooks/netavark/default_route.h"
 #include "runtime-hooks/netavark/network.h"
 #include "runtime-hooks/reader.h"
+#include "runtime-hooks/sandbox_id.h"
 
 namespace runtime_hooks::netavark {
 namespace {
@@ -16,6 +20,8 @@ using nlohmann::json;
 
 constexpr const char* dns_address = "127.0.0.11";  // of netd in each sandbox
 constexpr std::size_t longest_hostname = 64;
+constexpr const char* dns_option =
+    "io.netd.netavark.dns";  // of the attachment that podman got it by
 
 AttachmentKey key_of(const ContainerConf& container, const NetworkConf& network) {
   return {.face = "netavark",
@@ -36,7 +42,11 @@ json addresses_of(const std::vector<std::string>& addresses) {
   return config;
 }
 
-json status_of(const json& sandbox, const NetworkConf& network) {
+bool has_dns(const NetworkConf& network) {
+  return Reader(network.network, "network").flag("dns_enabled", false);
+}
+
+json status_of(const json& sandbox, const NetworkConf& network, bool tells_dns) {
   json subnets = json::array();
   std::string mac;
   for (const json& endpoint : sandbox.at("Networks")) {
@@ -53,10 +63,16 @@ json status_of(const json& sandbox, const NetworkConf& network) {
     add("IPAddress", "IPPrefixLen", "Gateway");
     add("GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPv6Gateway");
   }
-  const bool has_dns = Reader(network.network, "network").flag("dns_enabled", false);
   return {{"dns_search_domains", json::array()},
-          {"dns_server_ips", has_dns ? json{dns_address} : json::array()},
+          {"dns_server_ips", tells_dns ? json{dns_address} : json::array()},
           {"interfaces", {{network.interface, {{"mac_address", mac}, {"subnets", subnets}}}}}};
+}
+
+/// A macvlan or ipvlan network that is to lead outside, and doesn't say where.
+bool needs_parent(const json& request) {
+  const std::string driver = request.at("Driver").get<std::string>();
+  return (driver == "macvlan" || driver == "ipvlan") && !request.at("Options").contains("parent") &&
+         !request.at("Internal").get<bool>();
 }
 
 void check_namespace(const std::string& path) {
@@ -90,9 +106,31 @@ Attachment attachment_of(const ContainerConf& container, const NetworkConf& netw
   return attachment;
 }
 
+/// podman writes each network's servers into resolv.conf, and `network disconnect` takes away every
+/// line with an address that the network had: it is told of netd's once a container.
+bool Front::knows_dns(const ContainerConf& container) {
+  const auto answer =
+      daemon_.ask("GET", "/sandboxes/" + sandbox_id(key_of(container, {}).face, container.id));
+  if (!answer.ok()) return false;
+  const json sandbox = answer.json();
+  return std::ranges::any_of(sandbox.at("Networks"), [](const json& endpoint) {
+    const auto options = endpoint.find("DriverOpts");
+    return options != endpoint.end() && options->is_object() && options->contains(dns_option);
+  });
+}
+
 json Front::setup_network(const ContainerConf& container, const NetworkConf& network,
-                          const std::string& netns) {
-  return status_of(attachments_.attach(attachment_of(container, network, netns)), network);
+                          const std::string& netns, bool tells_dns) {
+  Attachment attachment = attachment_of(container, network, netns);
+  if (needs_parent(attachment.make_network)) {
+    std::ifstream routes("/proc/net/route");
+    if (const std::string parent = default_route_interface(routes); !parent.empty())
+      attachment.make_network["Options"]["parent"] = parent;
+    else
+      throw std::runtime_error("failed to get default route interface");
+  }
+  if (tells_dns) attachment.settings["DriverOpts"][dns_option] = "true";
+  return status_of(attachments_.attach(attachment), network, tells_dns);
 }
 
 json Front::setup(const ContainerConf& container, const std::string& netns) {
@@ -101,9 +139,12 @@ json Front::setup(const ContainerConf& container, const std::string& netns) {
     attachment_of(container, network, netns);  // says what is wrong before anything is made
   json all = json::object();
   std::vector<const NetworkConf*> made;
+  bool dns_is_known = knows_dns(container);
   try {
     for (const NetworkConf& network : container.networks) {
-      all[network.name] = setup_network(container, network, netns);
+      const bool tells_dns = has_dns(network) && !dns_is_known;
+      all[network.name] = setup_network(container, network, netns, tells_dns);
+      dns_is_known = dns_is_known || tells_dns;
       made.push_back(&network);
     }
   } catch (...) {
@@ -149,10 +190,10 @@ void Front::update(const std::string& network) {
   const auto answer =
       daemon_.ask("GET", "/networks/" + netd::client::encode(network_name(network)));
   if (answer.ok() && !answer.json().at("Containers").empty())
-    throw std::runtime_error(
-        fmt::format("network {} has containers: netd does not change the DNS servers of those that "
-                    "run; start them again",
-                    network));
+    throw std::runtime_error(fmt::format(
+        "network {} has containers, which go on with the DNS servers that they have; those "
+        "that start from now on have the new ones",
+        network));
 }
 
 }  // namespace runtime_hooks::netavark

@@ -25,7 +25,8 @@ class Front {
 
  private:
   nlohmann::json setup_network(const ContainerConf& container, const NetworkConf& network,
-                               const std::string& netns);
+                               const std::string& netns, bool tells_dns);
+  bool knows_dns(const ContainerConf& container);
   void remove_unused(const std::string& network);
 
   Daemon& daemon_;

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime-hooks/netavark/create.h"
@@ -101,6 +102,12 @@ void run(const Options& options) {
   }
 }
 
+/// podman listens on published ports itself before it calls, unless it is told not to.
+std::string hint_for(std::string_view refusal) {
+  if (refusal.find("failed to bind host port") == std::string_view::npos) return "";
+  return "; if podman itself has it: enable_port_reservation = false in containers.conf(5)";
+}
+
 int fail(const std::string& why) {
   say({{"error", why}});
   return 1;
@@ -116,7 +123,7 @@ int main(int count, char** arguments) {
     run(parse_options(words));
     return 0;
   } catch (const Refusal& refusal) {
-    return fail(std::string("netd: ") + refusal.what());
+    return fail(std::string("netd: ") + refusal.what() + hint_for(refusal.what()));
   } catch (const netd::client::NoDaemon& error) {
     return fail(fmt::format("{}; does netd run there?", error.what()));
   } catch (const std::exception& error) {

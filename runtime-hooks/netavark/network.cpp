@@ -91,6 +91,12 @@ std::string network_name(const std::string& name) {
   return of_netd.contains(name) ? "podman-" + name : name;
 }
 
+bool is_network_option(const std::string& key) {
+  static const std::set<std::string> others{"mode",         "isolate",     "parent",
+                                            "macvlan_mode", "ipvlan_mode", "ipvlan_flag"};
+  return option_names.contains(key) || others.contains(key);
+}
+
 json network_request(const json& network) {
   const Reader reader(network, "network");
   const json given = reader.text_map("options");

@@ -17,6 +17,9 @@ std::string network_name(const std::string& name);
 /// netavark's words where it has some.
 nlohmann::json network_request(const nlohmann::json& network);
 
+/// An option of a network in netavark's words, of whichever driver.
+bool is_network_option(const std::string& key);
+
 /// Of the attachment: what netavark calls `options` of a container's network.
 nlohmann::json endpoint_options(const nlohmann::json& options);
 

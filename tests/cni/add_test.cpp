@@ -69,6 +69,22 @@ TEST_F(AddTest, PublishesPorts) {
             json::parse(R"([{"HostIp":"192.0.2.1","HostPort":"5353"}])"));
 }
 
+// go-cni's structs have no JSON names of their own, so Go writes the fields' names.
+TEST_F(AddTest, ReadsWhatContainerdWrites) {
+  add("c1", conf(json::parse(R"({"runtimeConfig":{
+        "dns":{"Servers":["192.0.2.2"],"Searches":["shop.test"],"Options":null},
+        "portMappings":[{"HostPort":8080,"ContainerPort":80,"Protocol":"tcp","HostIP":""}]}})")));
+  EXPECT_EQ(api("/sandboxes/c1")["Ports"]["80/tcp"][0]["HostPort"], "8080");
+  EXPECT_EQ(api("/sandboxes/c1")["Dns"], json::parse(R"(["192.0.2.2"])"));
+  EXPECT_EQ(api("/sandboxes/c1")["DnsSearch"], json::parse(R"(["shop.test"])"));
+}
+
+TEST_F(AddTest, AsksTheHostsServersForAPodThatAsksNetd) {
+  add("c1", conf(with_runtime({{"dns", {{"servers", {"127.0.0.11"}}}}})));
+  EXPECT_THAT(shell("netctl sandbox exec c1 -- busybox nslookup example.test 127.0.0.11"),
+              HasSubstr("198.51.100.7"));
+}
+
 TEST_F(AddTest, TakesAddressesAndMacFromWhereverTheyAreSaid) {
   EXPECT_EQ(
       address_in(

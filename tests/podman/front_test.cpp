@@ -225,17 +225,98 @@ TEST_F(FrontTest, CompletesANewNetwork) {
             json::parse(R"([{"subnet":"10.7.5.9/24"}])"));
 }
 
+// Answers of netavark 2.0 to the same.
+TEST_F(FrontTest, CompletesANewNetworkOnAParent) {
+  json bare{{"name", "lan"},
+            {"id", id},
+            {"driver", "macvlan"},
+            {"network_interface", "uplink"},
+            {"created", "0001-01-01T00:00:00Z"},
+            {"internal", false},
+            {"dns_enabled", true},
+            {"ipv6_enabled", false},
+            {"subnets", {{{"subnet", "192.0.2.0/24"}}}}};
+  const json used{{"interfaces", {"uplink"}}, {"subnets", {"192.0.2.0/24"}}};
+  const json made = answer("create", creation(bare, used));
+  EXPECT_EQ(made["subnets"], json::parse(R"([{"subnet":"192.0.2.0/24","gateway":"192.0.2.1"}])"))
+      << "the host is on it too";
+  EXPECT_EQ(made["dns_enabled"], false);
+  EXPECT_THAT(made["created"].get<std::string>(), ::testing::MatchesRegex("20..-..-..T..:..:..Z"));
+  bare.erase("subnets");
+  EXPECT_EQ(answer("create", creation(bare, used))["ipam_options"]["driver"], "dhcp");
+  bare["options"] = {{"mtu", "1400"}, {"com.docker.network.container_iface_prefix", "lan"}};
+  EXPECT_EQ(answer("create", creation(bare))["options"], bare["options"]);
+}
+
+TEST_F(FrontTest, PutsANetworkWithoutAParentOnTheDefaultRoutesInterface) {
+  shell("ip route add default via 192.0.2.2 dev uplink metric 7");
+  json one = container(json::object(), {{"driver", "macvlan"},
+                                        {"network_interface", ""},
+                                        {"dns_enabled", false},
+                                        {"subnets", {{{"subnet", "192.0.2.0/24"}}}}});
+  one["networks"]["shop"]["static_ips"] = {"192.0.2.50"};
+  answer(setup, one);
+  EXPECT_EQ(api("/networks/shop")["Options"]["parent"], "uplink");
+  EXPECT_EQ(call(teardown, one).output, "");
+  shell("ip route del default");
+  expect_error(setup, one, "failed to get default route interface");
+}
+
+// podman's `network disconnect` removes every nameserver line with an address of that network.
+TEST_F(FrontTest, TellsOfItsDnsServerOnceAContainer) {
+  const auto on = [](const std::string& name, const std::string& subnet) {
+    json one = container();
+    const std::string interface = "to-" + name;
+    one["networks"] = {{name, {{"interface_name", interface}}}};
+    one["network_info"] = {{name, network(name, {{"subnets", {{{"subnet", subnet}}}}})}};
+    return one;
+  };
+  const json shop = on("shop", "10.5.0.0/24"), backend = on("backend", "10.6.0.0/24");
+  const auto told = [](const json& status, const std::string& name) {
+    return !status.at(name).at("dns_server_ips").empty();
+  };
+  EXPECT_TRUE(told(answer(setup, shop), "shop"));
+  EXPECT_FALSE(told(answer(setup, backend), "backend"));
+  EXPECT_EQ(call(teardown, backend).status, 0);
+  EXPECT_FALSE(told(answer(setup, backend), "backend"));
+  EXPECT_EQ(call(teardown, shop).status, 0);
+  EXPECT_TRUE(told(answer(setup, shop), "shop")) << "nobody else is its keeper";
+}
+
+TEST_F(FrontTest, SaysWhatMayHaveThePort) {
+  const json one = container({{"port_mappings",
+                               {{{"container_port", 80},
+                                 {"host_port", 8080},
+                                 {"host_ip", ""},
+                                 {"protocol", "tcp"},
+                                 {"range", 1}}}}});
+  const e2e::WebServer other("", 8080, "page");
+  expect_error(setup, one, "enable_port_reservation = false");
+}
+
 TEST_F(FrontTest, RefusesANewNetworkThatCanNotBe) {
   const json good = network("shop");
   expect_error("create", creation(network("a b")), "network name a b invalid");
   expect_error("create", creation(network("shop", {{"id", "12"}})), "network id 12 invalid");
   expect_error("create", creation(good, {{"subnets", {"10.5.0.128/25"}}}),
                "subnet 10.5.0.0/24 is already used");
+  expect_error("create", creation(good, {{"interfaces", {"br-shop"}}}),
+               "bridge name br-shop already in use");
+  expect_error("create", creation(network("shop", {{"options", {{"bogus", "5"}}}})),
+               "unsupported bridge network option: bogus");
+  expect_error("create", creation(network("shop", {{"options", {{"mtu", "abc"}}}})),
+               "unable to parse \"mtu\"");
+  expect_error("create", creation(network("shop", {{"options", {{"vlan", "4095"}}}})),
+               "between 0 and 4094");
+  expect_error("create",
+               creation(network(
+                   "shop", {{"subnets", {{{"subnet", "10.5.0.0/24"}, {"gateway", "10.6.0.1"}}}}})),
+               "gateway 10.6.0.1 not in subnet 10.5.0.0/24");
   expect_error("create", creation(good, {{"names", {{"shop", "x"}}}}),
-               "network name shop already used");
+               "network already exists shop");
   expect_error("create",
                creation(network("shop", {{"driver", "ipvlan"}, {"subnets", json::array()}})),
-               "at least one subnet");
+               "ipam driver dhcp is not supported with ipvlan");
   expect_error("create", creation(network("shop", {{"subnets", {{{"subnet", "10.5.0.0"}}}}})),
                "invalid subnet 10.5.0.0");
   expect_error(
@@ -245,7 +326,7 @@ TEST_F(FrontTest, RefusesANewNetworkThatCanNotBe) {
   expect_error(
       "create",
       creation(network("shop", {{"dns_enabled", false}, {"network_dns_servers", {"9.9.9.9"}}})),
-      "without dns enabled");
+      "cannot set NetworkDNSServers if DNS is not enabled");
 }
 
 }  // namespace
