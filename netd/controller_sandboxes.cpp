@@ -79,6 +79,27 @@ bool is_among(const drivers::Port& port, const std::vector<drivers::PortBinding>
   });
 }
 
+/// As if it were published where it asks for.
+drivers::Port port_of(const drivers::PortBinding& binding) {
+  return {.protocol = binding.protocol,
+          .container_port = binding.container_port,
+          .host_address = binding.host_address.value_or(ipam::Address::any(ipam::Family::v4)),
+          .host_port = binding.host_port_first};
+}
+
+/// Without what the sandbox has, and keeps: who lost the answer says it again.
+std::vector<drivers::PortBinding> new_ports(const SandboxRecord& sandbox,
+                                            std::vector<drivers::PortBinding> add,
+                                            const std::vector<drivers::PortBinding>& remove) {
+  std::erase_if(add, [&](const drivers::PortBinding& binding) {
+    const bool is_exact =
+        binding.host_port_first != 0 && binding.host_port_first == binding.host_port_last;
+    return is_exact && std::ranges::find(sandbox.spec.ports, binding) != sandbox.spec.ports.end() &&
+           !is_among(port_of(binding), remove);
+  });
+  return add;
+}
+
 void take_back_ports(SandboxRecord& sandbox, const std::vector<drivers::PortBinding>& remove) {
   const auto same_container_port = [](const auto& one) {
     return [&](const auto& other) {
@@ -98,12 +119,7 @@ void take_back_ports(SandboxRecord& sandbox, const std::vector<drivers::PortBind
     const bool lost_all = std::ranges::any_of(remove, is_of) &&
                           std::ranges::any_of(before, is_of) &&
                           std::ranges::none_of(sandbox.ports, is_of);
-    const drivers::Port port{
-        .protocol = binding.protocol,
-        .container_port = binding.container_port,
-        .host_address = binding.host_address.value_or(ipam::Address::any(ipam::Family::v4)),
-        .host_port = binding.host_port_first};
-    return lost_all || is_among(port, remove);
+    return lost_all || is_among(port_of(binding), remove);
   });
 }
 
@@ -312,7 +328,7 @@ void Controller::remove_sandbox(std::string_view reference) {
 }
 
 SandboxView Controller::change_ports(std::string_view reference,
-                                     const std::vector<drivers::PortBinding>& add,
+                                     const std::vector<drivers::PortBinding>& wanted,
                                      const std::vector<drivers::PortBinding>& remove) {
   State& state = *state_;
   SandboxRecord after = state.sandbox(reference);
@@ -321,6 +337,7 @@ SandboxView Controller::change_ports(std::string_view reference,
     endpoints.push_back(*record);
   state.check_idle(after);
   check_open_for_ports(after);
+  const std::vector<drivers::PortBinding> add = new_ports(after, wanted, remove);
   std::vector<drivers::Port> added;
   std::vector<PublishedPorts::Held> held = state.reserve_ports(add, endpoints, added);
   const auto goes = [&](const drivers::Port& port) { return is_among(port, remove); };

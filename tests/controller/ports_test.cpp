@@ -58,6 +58,19 @@ TEST_F(PortsTest, OnAllAddressesAreTakenBackAtOneOfTheTwoThatAreShown) {
   create_sandbox("two", {"shop"}, {.ports = {port("8080:80")}});
 }
 
+TEST_F(PortsTest, AreAddedOnceWhenItIsSaidTwice) {
+  create_network("vault", {.internal = true});
+  create_sandbox("web", {"shop"});
+  create_sandbox("later", {"vault"});
+  for (int turn = 0; turn < 2; ++turn) {
+    controller_->change_ports("web", {port("8080:80")}, {});
+    controller_->change_ports("later", {port("8081:80")}, {});
+  }
+  EXPECT_EQ(controller_->sandbox("web").sandbox->spec.ports.size(), 1u);
+  controller_->connect("shop", "later", {});
+  EXPECT_TRUE(kernel_has("tcp . 8081 : 10.1.0.3 . 80"));
+}
+
 TEST_F(PortsTest, AFreeOneIsChosenAndShown) {
   const auto view = create_sandbox("web", {"shop"}, {.ports = {port("80")}});
   ASSERT_FALSE(view.sandbox->ports.empty());
