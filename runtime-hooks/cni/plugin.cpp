@@ -155,13 +155,10 @@ json Plugin::add(const Call& call, const Conf& conf) {
   check_namespace(call.netns);
   check_ranges(conf);
   const Attachment attachment = attachment_of(call, conf);
-  const json sandbox = attachments_.attach(attachment);
-  try {
+  return attachments_.all_or_nothing([&] {
+    const json sandbox = attachments_.attach(attachment);
     return result_json(describe(call, sandbox), conf.version, conf.previous_result);
-  } catch (...) {
-    attachments_.detach(attachment.key);
-    throw;
-  }
+  });
 }
 
 void Plugin::del(const Call& call, const Conf& conf) {

@@ -99,21 +99,12 @@ json Front::setup(const ContainerConf& container, const std::string& netns) {
   check_namespace(netns);
   for (const NetworkConf& network : container.networks)
     attachment_of(container, network, netns);  // says what is wrong before anything is made
-  json all = json::object();
-  std::vector<const NetworkConf*> made;
-  try {
-    for (const NetworkConf& network : container.networks) {
-      all[network.name] = setup_network(container, network, netns);
-      made.push_back(&network);
-    }
-  } catch (...) {
-    for (const NetworkConf* network : made)
-      attachments_.detach(key_of(container, *network));
+  return attachments_.all_or_nothing([&] {
+    json all = json::object();
     for (const NetworkConf& network : container.networks)
-      remove_unused(network.name);
-    throw;
-  }
-  return container.is_plugin ? all.front() : all;
+      all[network.name] = setup_network(container, network, netns);
+    return container.is_plugin ? all.front() : all;
+  });
 }
 
 /// As netavark, which takes a bridge away with its last container: `podman network rm` tells

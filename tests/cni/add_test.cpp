@@ -197,6 +197,7 @@ TEST_F(AddTest, LeavesNothingBehindWhenItFails) {
   EXPECT_THAT(address.message(), HasSubstr("no configured subnet contains IP address 192.168.9.9"));
   EXPECT_EQ(api("/sandboxes").size(), 1u);
   EXPECT_EQ(inside("c1", "ls /proc/self/ns >/dev/null; ip -o link | wc -l"), "1\n");
+  EXPECT_NE(attempt("netctl network inspect podnet").status, 0) << "made for this container";
 
   // A second interface whose ports are taken: the first one stays.
   add("c1", conf(with_runtime(json::object())));

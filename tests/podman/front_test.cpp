@@ -4,13 +4,17 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/cni/lost_answer.h"
 #include "tests/e2e/end_to_end.h"
 
 namespace podman {
 namespace {
 
+using cni::LostAnswer;
 using nlohmann::json;
 using ::testing::HasSubstr;
+
+constexpr const char* lost = "/run/lost.sock";
 
 const std::string id(64, 'a');
 
@@ -59,6 +63,14 @@ class FrontTest : public e2e::EndToEnd {
         {"network_info", {{"shop", network("shop", network_more)}}}};
     result.update(more);
     return result;
+  }
+  /// On backend and shop, joined in this order.
+  static json container_on_two() {
+    json two = container();
+    two["networks"]["backend"] = {{"interface_name", "eth1"}, {"static_ips", {"10.6.0.7"}}};
+    two["network_info"]["backend"] =
+        network("backend", {{"subnets", {{{"subnet", "10.6.0.0/24"}}}}});
+    return two;
   }
 };
 
@@ -141,6 +153,24 @@ TEST_F(FrontTest, RefusesInNetavarksWords) {
   expect_error("fly", container(), "unrecognized subcommand 'fly'");
   expect_error("--wings 2 setup", container(), "unexpected argument '--wings'");
   EXPECT_EQ(api("/sandboxes"), json::array());
+}
+
+TEST_F(FrontTest, FindsOutWhatALostAnswerWas) {
+  const LostAnswer netd(lost, "POST /networks/shop/connect ");
+  setenv("NETD_HOST", lost, 1);
+  EXPECT_EQ(answer(setup, container_on_two()).size(), 2u);
+  EXPECT_EQ(call(teardown, container_on_two()).output, "");
+  EXPECT_EQ(api("/sandboxes"), json::array());
+  unsetenv("NETD_HOST");
+}
+
+TEST_F(FrontTest, TellsWhyItFailedAlsoWhenThatCannotBeTakenBack) {
+  const LostAnswer netd(lost, "DELETE /sandboxes/", 1'000'000);
+  setenv("NETD_HOST", lost, 1);
+  json two = container_on_two();
+  two["networks"]["shop"]["static_ips"] = {"10.99.0.7"};
+  expect_error(setup, two, "no configured subnet contains IP address 10.99.0.7");
+  unsetenv("NETD_HOST");
 }
 
 TEST_F(FrontTest, PublishesRangesOnTheFamilyAskedFor) {
