@@ -69,28 +69,22 @@ std::string target_of(const json& sandbox) {
   return "/sandboxes/" + sandbox.at("Id").get<std::string>();
 }
 
-/// "80/tcp" and a host's port: what tells one published port from another.
+/// netd shows a binding without an address where it published it.
 bool has_port(const json& ports, const std::string& port, const json& binding) {
+  const auto address_of = [](const json& one) { return one.value("HostIp", json("")); };
   const auto bindings = ports.find(port);
   return bindings != ports.end() && std::ranges::any_of(*bindings, [&](const json& other) {
-           return other.value("HostPort", json()) == binding.value("HostPort", json());
+           return other.value("HostPort", json()) == binding.value("HostPort", json()) &&
+                  (address_of(other) == address_of(binding) || address_of(other) == "" ||
+                   address_of(binding) == "");
          });
 }
 
-/// The bindings of `ports` that are not in `others`.
-json without(const json& ports, const json& others) {
-  json rest = json::object();
-  for (const auto& [port, bindings] : ports.items())
-    for (const json& binding : bindings)
-      if (!has_port(others, port, binding)) rest[port].push_back(binding);
-  return rest;
-}
-
-json ports_of_the_others(const json& sandbox, const FoundAttachment& one) {
+json ports_of_the_others(const json& sandbox, const AttachmentKey& one) {
   json ports = json::object();
   for (const json& endpoint : sandbox.at("Networks")) {
     const auto other = read_attachment("", endpoint);
-    if (!other || other->key == one.key) continue;
+    if (!other || other->key == one) continue;
     for (const auto& [port, bindings] : other->ports.items())
       for (const json& binding : bindings)
         ports[port].push_back(binding);
@@ -106,6 +100,14 @@ void check(const netd::client::Response& answer) {
 
 Attachments::Attachments(Daemon& daemon) : daemon_(daemon), token_(random_token()) {}
 
+json Attachments::without(const json& ports, const json& others) {
+  json rest = json::object();
+  for (const auto& [port, bindings] : ports.items())
+    for (const json& binding : bindings)
+      if (!has_port(others, port, binding)) rest[port].push_back(binding);
+  return rest;
+}
+
 json Attachments::endpoint_in(const json& sandbox, const AttachmentKey& key) {
   if (sandbox.is_null()) return nullptr;
   for (const json& endpoint : sandbox.at("Networks"))
@@ -114,14 +116,14 @@ json Attachments::endpoint_in(const json& sandbox, const AttachmentKey& key) {
   return nullptr;
 }
 
-json Attachments::settings_of(const Attachment& attachment) const {
+json Attachments::settings_of(const Attachment& attachment, const json& own_ports) const {
   json settings = attachment.settings;
   settings["DriverOpts"][interface_key] = attachment.key.interface;
   settings["DriverOpts"][mark_key] = json{
       {"face", attachment.key.face},
       {"container", attachment.key.container},
       {"network", attachment.key.scope},
-      {"ports", attachment.ports},
+      {"ports", own_ports},
       {"call", token_}}.dump();
   return settings;
 }
@@ -158,7 +160,11 @@ json Attachments::connect(const json& sandbox, const Attachment& attachment) {
       if (endpoint.at("Interface") == attachment.key.interface)
         throw Refusal(conflict, fmt::format("the container has an interface {} already",
                                             attachment.key.interface));
-    json request{{"Container", sandbox.at("Id")}, {"EndpointConfig", settings_of(attachment)}};
+    // What somebody else published stays when the attachment goes.
+    const json of_others =
+        without(sandbox.at("Ports"), ports_of_the_others(sandbox, attachment.key));
+    json request{{"Container", sandbox.at("Id")},
+                 {"EndpointConfig", settings_of(attachment, without(attachment.ports, of_others))}};
     // The default route stays with the first interface, as runtimes expect; else names would
     // decide.
     if (!attachment.settings.contains("GwPriority"))
@@ -175,7 +181,7 @@ json Attachments::connect(const json& sandbox, const Attachment& attachment) {
 }
 
 json Attachments::join(const Attachment& attachment) {
-  json first = settings_of(attachment);
+  json first = settings_of(attachment, attachment.ports);
   first["Network"] = attachment.network;
   const std::string plain_name = sandbox_name(attachment.key.container);
   json request = attachment.sandbox;
@@ -283,7 +289,7 @@ bool Attachments::remove_if_empty(const std::string& sandbox, const AttachmentKe
 }
 
 void Attachments::disconnect(const json& sandbox, const FoundAttachment& attachment) {
-  const json ports = without(attachment.ports, ports_of_the_others(sandbox, attachment));
+  const json ports = without(attachment.ports, ports_of_the_others(sandbox, attachment.key));
   if (!ports.empty()) {
     const json change{{"Remove", ports}};
     const auto answer = daemon_.ask("POST", target_of(sandbox) + "/ports", &change);

@@ -66,10 +66,12 @@ class Attachments {
   nlohmann::json sandbox_of(const AttachmentKey& key);
   /// Its endpoint in that sandbox's JSON; null when there is none.
   static nlohmann::json endpoint_in(const nlohmann::json& sandbox, const AttachmentKey& key);
+  /// The bindings of `ports` that are not in `others`.
+  static nlohmann::json without(const nlohmann::json& ports, const nlohmann::json& others);
 
  private:
   using Wanted = std::function<bool(const FoundAttachment&)>;
-  nlohmann::json settings_of(const Attachment& attachment) const;
+  nlohmann::json settings_of(const Attachment& attachment, const nlohmann::json& own_ports) const;
   bool is_made(const nlohmann::json& sandbox, const AttachmentKey& key) const;
   nlohmann::json join(const Attachment& attachment);
   nlohmann::json connect(const nlohmann::json& sandbox, const Attachment& attachment);

@@ -87,18 +87,11 @@ void check_kernel(const Call& call, const Result& expected) {
 }
 
 void check_ports(const json& wanted, const json& sandbox) {
-  const json& there = sandbox.at("Ports");
-  for (const auto& [port, bindings] : wanted.items())
-    for (const json& binding : bindings) {
-      const auto found = there.find(port);
-      const bool is_there =
-          found != there.end() && std::ranges::any_of(*found, [&](const json& one) {
-            return one.at("HostPort") == binding.at("HostPort");
-          });
-      if (!is_there)
-        differ(fmt::format("port {} is not published at the host's port {}", port,
-                           binding.at("HostPort").get<std::string>()));
-    }
+  const json missing = Attachments::without(wanted, sandbox.at("Ports"));
+  if (missing.empty()) return;
+  const auto first = missing.begin();
+  differ(fmt::format("port {} is not published at the host's port {}", first.key(),
+                     first.value().at(0).at("HostPort").get<std::string>()));
 }
 
 }  // namespace

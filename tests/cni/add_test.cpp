@@ -170,6 +170,45 @@ TEST_F(AddTest, JoinsANamespaceThatIsASandboxAlready) {
   EXPECT_TRUE(sandbox["Networks"].contains("shop"));
 }
 
+TEST_F(AddTest, LeavesPortsThatOthersPublishedToThem) {
+  environment_of("ADD", "c1");
+  shell(
+      "netctl network create shop; netctl sandbox create --network shop --netns /run/netns/c1 "
+      "-p 8080:80 mine");
+  const json before = api("/sandboxes/mine")["Ports"];
+  const json twice = conf(with_runtime({{"portMappings",
+                                         {{{"hostPort", 8080}, {"containerPort", 80}},
+                                          {{"hostPort", 8081}, {"containerPort", 80}}}}}));
+  add("c1", twice, "net1");
+  EXPECT_EQ(api("/sandboxes/mine")["Ports"]["80/tcp"].size(), 2 * before["80/tcp"].size());
+  EXPECT_EQ(run("DEL", "c1", twice, "net1").status, 0);
+  EXPECT_EQ(api("/sandboxes/mine")["Ports"], before);
+  expect_agreement();
+}
+
+TEST_F(AddTest, PublishesOnePortAtTwoAddresses) {
+  const auto at = [](const char* network, const char* address) {
+    return conf(
+        {{"name", network},
+         {"runtimeConfig",
+          {{"portMappings", {{{"hostPort", 8080}, {"containerPort", 80}, {"hostIP", address}}}}}}});
+  };
+  const json first = at("podnet", "127.0.0.1"), second = at("backend", "127.0.0.2");
+  add("c1", first);
+  json checked = second;
+  checked["prevResult"] = add("c1", second, "net1");
+  EXPECT_EQ(api("/sandboxes/c1")["Ports"]["80/tcp"],
+            json::parse(R"([{"HostIp":"127.0.0.1","HostPort":"8080"},
+                            {"HostIp":"127.0.0.2","HostPort":"8080"}])"));
+  EXPECT_EQ(run("CHECK", "c1", checked, "net1").status, 0);
+  shell("netctl sandbox ports c1 --rm 127.0.0.2:8080:80");
+  EXPECT_EQ(run("CHECK", "c1", checked, "net1").code(), 101);
+  shell("netctl sandbox ports c1 --add 127.0.0.2:8080:80");
+  EXPECT_EQ(run("DEL", "c1", first).status, 0);
+  EXPECT_EQ(api("/sandboxes/c1")["Ports"]["80/tcp"],
+            json::parse(R"([{"HostIp":"127.0.0.2","HostPort":"8080"}])"));
+}
+
 TEST_F(AddTest, FailsWhenTheInterfaceIsThere) {
   add("c1", conf());
   const Answer twice = run("ADD", "c1", conf());
