@@ -18,7 +18,7 @@ using nlohmann::json;
 
 constexpr const char* mark_key = "io.netd.attachment";
 constexpr const char* interface_key = "com.docker.network.endpoint.ifname";
-constexpr int not_found = 404, conflict = 409;
+constexpr int bad_request = 400, not_found = 404, conflict = 409;
 constexpr std::chrono::milliseconds patience_with_the_dying{1000};
 
 std::string random_token() {
@@ -57,7 +57,7 @@ std::optional<FoundAttachment> read_attachment(const std::string& sandbox, const
   return FoundAttachment{
       .key = {.face = text("face"),
               .container = text("container"),
-              .interface = endpoint.at("Interface").get<std::string>(),
+              .interface = text("interface"),
               .scope = text("network")},
       .sandbox = sandbox,
       .network = endpoint.at("NetworkID").get<std::string>(),
@@ -122,6 +122,7 @@ json Attachments::settings_of(const Attachment& attachment, const json& own_port
   settings["DriverOpts"][mark_key] = json{
       {"face", attachment.key.face},
       {"container", attachment.key.container},
+      {"interface", attachment.key.interface},
       {"network", attachment.key.scope},
       {"ports", own_ports},
       {"call", token_}}.dump();
@@ -219,7 +220,12 @@ json Attachments::join(const Attachment& attachment) {
 
 json Attachments::attach(const Attachment& attachment) {
   attached_.push_back(attachment.key);
-  return join(attachment);
+  json sandbox = join(attachment);
+  const json endpoint = endpoint_in(sandbox, attachment.key);
+  if (endpoint.is_null() || endpoint.at("Interface") != attachment.key.interface)
+    throw Refusal(bad_request, fmt::format("the network {} has no interfaces for containers",
+                                           attachment.network));
+  return sandbox;
 }
 
 json Attachments::all_or_nothing(const std::function<json()>& work) {

@@ -209,6 +209,15 @@ TEST_F(AddTest, PublishesOnePortAtTwoAddresses) {
             json::parse(R"([{"HostIp":"127.0.0.2","HostPort":"8080"}])"));
 }
 
+TEST_F(AddTest, RefusesNetworksWithoutInterfaces) {
+  for (const char* network : {"host", "none"}) {
+    const Answer answer = run("ADD", "c1", conf({{"network", network}}));
+    EXPECT_EQ(answer.code(), 7) << answer.text;
+    EXPECT_THAT(answer.message(), HasSubstr("has no interfaces for containers"));
+    EXPECT_EQ(api("/sandboxes"), json::array());
+  }
+}
+
 TEST_F(AddTest, FailsWhenTheInterfaceIsThere) {
   add("c1", conf());
   const Answer twice = run("ADD", "c1", conf());
