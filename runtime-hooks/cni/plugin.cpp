@@ -182,9 +182,9 @@ void Plugin::collect_garbage(const Conf& conf) {
     if (has(*conf.valid_attachments, std::pair(one.key.container, one.key.interface))) continue;
     try {
       attachments_.detach(one.key);
-    } catch (const Refusal& refusal) {
+    } catch (const std::exception& error) {
       failures.push_back(
-          fmt::format("{} of {}: {}", one.key.interface, one.key.container, refusal.what()));
+          fmt::format("{} of {}: {}", one.key.interface, one.key.container, error.what()));
     }
   }
   if (!failures.empty())

@@ -124,8 +124,8 @@ void Front::teardown(const ContainerConf& container) {
     try {
       attachments_.detach(key_of(container, network));
       remove_unused(network.name);
-    } catch (const Refusal& refusal) {
-      failures.emplace_back(refusal.what());
+    } catch (const std::exception& error) {
+      failures.emplace_back(error.what());
     }
   }
   if (failures.empty()) return;

@@ -56,5 +56,17 @@ TEST_F(LostAnswerTest, IsTakenBackWhenTheNextStepFails) {
   expect_agreement();
 }
 
+TEST_F(LostAnswerTest, OfOnePieceOfGarbageLeavesTheOthersToBeRemoved) {
+  for (const char* container : {"c1", "c2"})
+    add(container, conf());
+  const std::string first_id = api("/sandboxes")[0]["Id"].get<std::string>();
+  const LostAnswer netd(path, "DELETE /sandboxes/" + first_id, 1'000'000);
+  json garbage = first();
+  garbage["cni.dev/valid-attachments"] = json::array();
+  const Answer answer = call({{"CNI_COMMAND", "GC"}, {"CNI_PATH", "/usr/lib/cni"}}, garbage.dump());
+  EXPECT_EQ(answer.message(), "not all could be removed") << answer.text;
+  EXPECT_EQ(api("/sandboxes"), json::array());
+}
+
 }  // namespace
 }  // namespace cni

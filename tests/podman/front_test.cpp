@@ -173,6 +173,16 @@ TEST_F(FrontTest, TellsWhyItFailedAlsoWhenThatCannotBeTakenBack) {
   unsetenv("NETD_HOST");
 }
 
+TEST_F(FrontTest, TakesDownTheRestAfterAFailure) {
+  answer(setup, container_on_two());
+  const std::string first = api("/networks/backend")["Id"].get<std::string>();
+  const LostAnswer netd(lost, "POST /networks/" + first, 1'000'000);
+  setenv("NETD_HOST", lost, 1);
+  EXPECT_EQ(call(teardown, container_on_two()).status, 1);
+  EXPECT_EQ(api("/sandboxes"), json::array());
+  unsetenv("NETD_HOST");
+}
+
 TEST_F(FrontTest, PublishesRangesOnTheFamilyAskedFor) {
   answer(setup, container({{"port_mappings",
                             {{{"container_port", 80},
