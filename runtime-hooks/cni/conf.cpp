@@ -101,8 +101,13 @@ std::optional<std::vector<std::pair<std::string, std::string>>> read_valid(const
   for (const char* key : {"cni.dev/valid-attachments", "cni.dev/attachments"}) {
     if (!conf.contains(key)) continue;
     std::vector<std::pair<std::string, std::string>> valid;
-    for (const Reader& one : conf.objects(key))
+    for (const Reader& one : conf.objects(key)) {
       valid.emplace_back(one.text("containerID"), one.text("ifname"));
+      if (valid.back().first.empty() || valid.back().second.empty())
+        throw Error(Code::invalid_configuration,
+                    one.path_of("containerID") + " and ifname are both required",
+                    "what is not said to be valid would be removed");
+    }
     return valid;
   }
   return std::nullopt;
