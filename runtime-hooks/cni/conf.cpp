@@ -148,7 +148,7 @@ std::string version_of(std::string_view text) {
   return is_known ? version : newest_version;
 }
 
-Conf read_conf(std::string_view text) {
+Conf read_conf(std::string_view text, Command command) {
   const json whole = parse(text);
   const Reader conf(whole, "");
   Conf result{.version = conf.text("cniVersion"), .name = conf.text("name")};
@@ -161,6 +161,8 @@ Conf read_conf(std::string_view text) {
   result.network = conf.text("network");
   if (result.network.empty()) result.network = result.name;
   result.host = conf.text("host");
+  result.valid_attachments = read_valid(conf);
+  if (command == Command::del || command == Command::gc) return result;
   const Reader runtime = conf.object("runtimeConfig");
   result.make_network = network_of(conf);
   result.range_subnets = subnets_of(runtime);
@@ -174,7 +176,6 @@ Conf read_conf(std::string_view text) {
     conf.object("prevResult");  // says what is wrong with it
     result.previous_result = whole.at("prevResult");
   }
-  result.valid_attachments = read_valid(conf);
   return result;
 }
 

@@ -119,7 +119,7 @@ json answer() {
              nullptr;
     const std::string text = read_stdin();
     version = version_of(text);
-    run(call, read_conf(text));
+    run(call, read_conf(text, call.command));
     return nullptr;
   } catch (const Error& error) {
     return failed(error.code, error.what(), error.details);
