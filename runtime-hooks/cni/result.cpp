@@ -1,6 +1,7 @@
 #include "runtime-hooks/cni/result.h"
 
 #include <fmt/format.h>
+#include <linux/rtnetlink.h>
 
 #include <nlohmann/json.hpp>
 
@@ -117,7 +118,8 @@ Result expected_of(const json& previous, const std::string& interface, const std
     if (one.contains("interface") && one.number("interface") == index)
       result.addresses.push_back({.address = one.text("address"), .gateway = one.text("gateway")});
   for (const Reader& one : reader.objects("routes"))
-    result.routes.push_back({.destination = one.text("dst"), .gateway = one.text("gw")});
+    if (const std::int64_t table = one.number("table"); table == 0 || table == RT_TABLE_MAIN)
+      result.routes.push_back({.destination = one.text("dst"), .gateway = one.text("gw")});
   return result;
 }
 
