@@ -36,8 +36,8 @@ struct Result {
   Dns dns;
 };
 
-/// In the shape of `version`. What plugins before us in the chain said stays, ours follows; their
-/// DNS servers go before ours.
+/// In the shape of `version`. What plugins before us in the chain said stays, ours follows, DNS
+/// servers and search domains too.
 nlohmann::json result_json(const Result& result, const std::string& version,
                            const std::optional<nlohmann::json>& previous);
 
