@@ -121,6 +121,21 @@ TEST_F(AddTest, SetsDnsOfTheRuntimeBeforeTheConfigurations) {
   EXPECT_THAT(in("c1", "busybox nslookup example.test 127.0.0.11"), HasSubstr("198.51.100.7"));
 }
 
+TEST_F(AddTest, KnowsPodsByNameOnNetworksThatHaveNames) {
+  Environment environment = environment_of("ADD", "c1");
+  environment["CNI_ARGS"] = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web";
+  EXPECT_EQ(call(environment, conf(with_runtime(json::object())).dump()).status, 0);
+  add("c2", conf());
+  EXPECT_EQ(in("c2", "busybox nslookup web 127.0.0.11 | grep -c 10.5.0.2"), "1\n");
+  // Docker's default network has none, by whatever it is called.
+  const std::string bridge = api("/networks/bridge")["Id"].get<std::string>();
+  const Answer answer = call(environment_of("ADD", "c3"), conf({{"network", bridge}}).dump());
+  EXPECT_EQ(answer.status, 0) << answer.text;
+  environment["CNI_CONTAINERID"] = "c4";
+  environment["CNI_NETNS"] = environment_of("ADD", "c4")["CNI_NETNS"];
+  EXPECT_EQ(call(environment, conf({{"network", bridge}}).dump()).status, 0);
+}
+
 TEST_F(AddTest, UsesIpRangesToMakeANetworkAndRefusesThemWhereOneIs) {
   const auto ranges = [](const char* subnet) {
     return conf({{"runtimeConfig", {{"ipRanges", {{{{"subnet", subnet}}}}}}}});
