@@ -23,12 +23,13 @@ AttachmentKey key_of(const Call& call, const Conf& conf) {
       .face = "cni", .container = call.container, .interface = call.interface, .scope = conf.name};
 }
 
-void check_namespace(const std::string& path) {
+void check_namespace(const Call& call) {
+  const std::string& path = call.netns;
   struct stat status {};
   if (stat(path.c_str(), &status) != 0)
     throw Error(Code::invalid_namespace,
                 fmt::format("CNI_NETNS: {}: there is no such network namespace", path));
-  if (is_same_namespace(path, "/proc/self/ns/net"))
+  if (!call.is_netns_override && is_same_namespace(path, "/proc/self/ns/net"))
     throw Error(Code::invalid_namespace,
                 "plugin's netns and netns from CNI_NETNS should not be the same", path);
 }
@@ -145,7 +146,7 @@ void Plugin::check_ranges(const Conf& conf) {
 
 json Plugin::add(const Call& call, const Conf& conf) {
   check_arguments(call);
-  check_namespace(call.netns);
+  check_namespace(call);
   check_ranges(conf);
   const Attachment attachment = attachment_of(call, conf);
   return attachments_.all_or_nothing([&] {
@@ -162,7 +163,7 @@ void Plugin::check(const Call& call, const Conf& conf) {
   check_arguments(call);
   if (!conf.previous_result)
     throw Error(Code::invalid_configuration, "required prevResult missing");
-  check_namespace(call.netns);
+  check_namespace(call);
   const Result expected = expected_of(*conf.previous_result, call.interface, call.netns);
   const json sandbox = attachments_.sandbox_of(key_of(call, conf));
   if (sandbox.is_null() || Attachments::endpoint_in(sandbox, key_of(call, conf)).is_null())
