@@ -142,7 +142,6 @@ json answer() {
 
 int main() {
   const json error = answer();
-  if (error.is_null()) return 0;
-  say(error);
-  return 1;
+  if (!error.is_null()) say(error);
+  return error.is_null() && std::cout.flush() ? 0 : 1;
 }

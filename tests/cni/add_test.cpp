@@ -233,6 +233,15 @@ TEST_F(AddTest, RefusesNetworksWithoutInterfaces) {
   }
 }
 
+TEST_F(AddTest, FailsWhenItsResultIsNotHeard) {
+  environment_of("ADD", "c1");
+  shell("cat >/run/conf <<'END'\n" + conf().dump() + "\nEND");
+  EXPECT_EQ(attempt("CNI_COMMAND=ADD CNI_CONTAINERID=c1 CNI_NETNS=/run/netns/c1 CNI_IFNAME=eth0 "
+                    "CNI_PATH=/ netd-cni </run/conf >/dev/full")
+                .status,
+            1);
+}
+
 TEST_F(AddTest, FailsWhenTheInterfaceIsThere) {
   add("c1", conf());
   const Answer twice = run("ADD", "c1", conf());

@@ -183,6 +183,10 @@ TEST_F(FrontTest, TakesDownTheRestAfterAFailure) {
   unsetenv("NETD_HOST");
 }
 
+TEST_F(FrontTest, FailsWhenItsAnswerIsNotHeard) {
+  EXPECT_EQ(call("version >/dev/full", json::object()).status, 1);
+}
+
 TEST_F(FrontTest, PublishesRangesOnTheFamilyAskedFor) {
   answer(setup, container({{"port_mappings",
                             {{{"container_port", 80},
