@@ -1,8 +1,10 @@
 // netd-netavark itself, called as podman and netavark do: what it takes, answers and refuses.
 #include <gmock/gmock.h>
 
+#include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <limits>
 
 #include "tests/cni/lost_answer.h"
 #include "tests/e2e/end_to_end.h"
@@ -145,6 +147,12 @@ TEST_F(FrontTest, RefusesInNetavarksWords) {
                              {"protocol", "tcp"},
                              {"range", 1}}}}}),
                "invalid host ip \"x\" provided for port 80");
+  expect_error(setup,
+               container({{"port_mappings",
+                           {{{"container_port", std::numeric_limits<std::int64_t>::max()},
+                             {"host_port", 80},
+                             {"range", 2}}}}}),
+               "invalid port mapping 80:9223372036854775807 of 2 ports");
   expect_error(setup, json::array(), "a JSON object is expected");
   expect_error(setup, json::object(), "container_id is missing");
   expect_error(setup, container({{"network_info", json::object()}}),
