@@ -73,6 +73,10 @@ bool overlap(const Subnet& one, const Subnet& other) {
   return a == b;
 }
 
+bool contains(const Subnet& subnet, const Bytes& address) {
+  return overlap(subnet, {.address = address, .length = static_cast<int>(address.size()) * 8});
+}
+
 /// Adds 1 at the last bit of a prefix of this length; false: there is no next one.
 bool advance(Bytes& address, int length) {
   for (int bit = length - 1; bit >= 0; --bit) {
@@ -84,11 +88,44 @@ bool advance(Bytes& address, int length) {
   return false;
 }
 
+std::string text_of(const Subnet& subnet) {
+  return fmt::format("{}/{}", text_of(subnet.address), subnet.length);
+}
+
 json subnet_json(Subnet subnet, bool with_gateway) {
-  json result{{"subnet", fmt::format("{}/{}", text_of(subnet.address), subnet.length)}};
+  json result{{"subnet", text_of(subnet)}};
   if (with_gateway && advance(subnet.address, static_cast<int>(subnet.address.size()) * 8))
     result["gateway"] = text_of(subnet.address);
   return result;
+}
+
+/// The address of that name lies in its subnet, where there is one.
+void check_inside(const Subnet& subnet, const Reader& object, const char* key, const char* what) {
+  const std::string address = object.text(key);
+  if (!address.empty() && !contains(subnet, parse_address(address)))
+    throw std::runtime_error(fmt::format("{} {} not in subnet {}", what, address, text_of(subnet)));
+}
+
+/// Each subnet of a new network, without the bits of a host. Throws for what netd would refuse with
+/// the first container, when the network is there for podman.
+std::vector<Subnet> checked_subnets(json& network) {
+  std::vector<Subnet> subnets;
+  if (!network.contains("subnets") || network["subnets"].is_null()) return subnets;
+  for (json& one : network["subnets"]) {
+    const Reader given(one, "subnets");
+    const Subnet subnet = parse_subnet(given.text("subnet"));
+    for (const Subnet& other : subnets)
+      if (overlap(subnet, other))
+        throw std::runtime_error(
+            fmt::format("subnets {} and {} overlap", text_of(other), text_of(subnet)));
+    check_inside(subnet, given, "gateway", "gateway");
+    const Reader range = given.object("lease_range");
+    check_inside(subnet, range, "start_ip", "lease range start_ip");
+    check_inside(subnet, range, "end_ip", "lease range end_ip");
+    one["subnet"] = text_of(subnet);
+    subnets.push_back(subnet);
+  }
+  return subnets;
 }
 
 class Creation {
@@ -183,14 +220,12 @@ class Creation {
     const bool wants_v6 = given.flag("ipv6_enabled", false);
     json subnets = json::array();
     bool has_v6 = false;
-    for (const json& one : network_.value("subnets", json::array())) {
-      const Subnet subnet = parse_subnet(Reader(one, "subnets").text("subnet"));
+    for (const Subnet& subnet : checked_subnets(network_)) {
       if (request_.object("options").flag("check_used_subnets", true) && is_used(subnet))
-        throw std::runtime_error(
-            fmt::format("subnet {} is already used on the host or by another config",
-                        one.at("subnet").get<std::string>()));
+        throw std::runtime_error(fmt::format(
+            "subnet {} is already used on the host or by another config", text_of(subnet)));
       json completed = subnet_json(subnet, has_gateway && is_bridge);
-      completed.update(one);
+      completed.update(network_["subnets"][subnets.size()]);
       if (completed.value("gateway", json()).is_null()) completed.erase("gateway");
       subnets.push_back(std::move(completed));
       has_v6 = has_v6 || subnet.address.size() == 16;
@@ -217,8 +252,8 @@ json create_network(const json& request) {
   return Creation(request).complete();
 }
 
-json create_plugin_network(const json& network) {
-  if (Reader(network, "network").objects("subnets").empty())
+json create_plugin_network(json network) {
+  if (checked_subnets(network).empty())
     throw std::runtime_error("netd's networks need a subnet: --subnet");
   network_request(network);
   return network;

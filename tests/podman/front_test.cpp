@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <map>
 
 #include "tests/cni/lost_answer.h"
 #include "tests/e2e/end_to_end.h"
@@ -270,11 +271,11 @@ TEST_F(FrontTest, CompletesANewNetwork) {
   bare["subnets"] = {{{"subnet", "10.7.5.9/24"}}};
   bare["ipv6_enabled"] = false;
   EXPECT_EQ(answer("create", creation(bare))["subnets"],
-            json::parse(R"([{"subnet":"10.7.5.9/24","gateway":"10.7.5.1"}])"));
+            json::parse(R"([{"subnet":"10.7.5.0/24","gateway":"10.7.5.1"}])"));
   bare["internal"] = true;
   bare["dns_enabled"] = false;
   EXPECT_EQ(answer("create", creation(bare))["subnets"],
-            json::parse(R"([{"subnet":"10.7.5.9/24"}])"));
+            json::parse(R"([{"subnet":"10.7.5.0/24"}])"));
 }
 
 TEST_F(FrontTest, RefusesANewNetworkThatCanNotBe) {
@@ -290,6 +291,19 @@ TEST_F(FrontTest, RefusesANewNetworkThatCanNotBe) {
                "at least one subnet");
   expect_error("create", creation(network("shop", {{"subnets", {{{"subnet", "10.5.0.0"}}}}})),
                "invalid subnet 10.5.0.0");
+  for (
+      const auto& [subnets, why] : std::map<std::string, std::string>{
+          {R"([{"subnet":"10.1.0.0/24"},{"subnet":"10.1.0.0/25"}])",
+           "subnets 10.1.0.0/24 and 10.1.0.0/25 overlap"},
+          {R"([{"subnet":"10.1.0.0/24","gateway":"10.2.0.1"}])",
+           "gateway 10.2.0.1 not in subnet 10.1.0.0/24"},
+          {R"([{"subnet":"10.1.0.0/24","gateway":"nonsense"}])", "invalid IP address nonsense"},
+          {R"([{"subnet":"10.1.0.0/24","lease_range":{"start_ip":"10.1.0.9","end_ip":"10.9.0.9"}}])",
+           "lease range end_ip 10.9.0.9 not in subnet 10.1.0.0/24"}}) {
+    const json shop = network("shop", {{"subnets", json::parse(subnets)}});
+    expect_error("create", creation(shop), why);
+    expect_error("create", shop, why);
+  }
   expect_error(
       "create",
       creation(network("shop", {{"subnets", json::array()}}), {{"subnets", {"10.0.0.0/8"}}}),
