@@ -123,8 +123,8 @@ class Controller {
   SandboxView sandbox(std::string_view reference) const;
   std::vector<SandboxView> sandboxes() const;  // by name
   void remove_sandbox(std::string_view reference);
-  /// All or nothing: takes away `remove` (by container port, protocol and, when given, host port),
-  /// adds `add`.
+  /// All or nothing: takes away `remove` (by container port, protocol and, when given, host address
+  /// and port), adds what of `add` is not there.
   SandboxView change_ports(std::string_view reference, const std::vector<drivers::PortBinding>& add,
                            const std::vector<drivers::PortBinding>& remove);
 

@@ -66,6 +66,63 @@ void check_open_for_ports(const SandboxRecord& sandbox) {
         sandbox.spec.name));
 }
 
+/// Where nothing is said of the host's address or port, all are meant. 0.0.0.0 and [::] belong
+/// together: a binding without an address is at both.
+bool is_among(const drivers::Port& port, const std::vector<drivers::PortBinding>& bindings) {
+  return std::ranges::any_of(bindings, [&](const drivers::PortBinding& binding) {
+    const auto& host = binding.host_address;
+    return binding.container_port == port.container_port && binding.protocol == port.protocol &&
+           (!host || *host == port.host_address ||
+            (host->is_any() && port.host_address.is_any())) &&
+           (binding.host_port_first == 0 || (binding.host_port_first <= port.host_port &&
+                                             port.host_port <= binding.host_port_last));
+  });
+}
+
+/// As if it were published where it asks for.
+drivers::Port port_of(const drivers::PortBinding& binding) {
+  return {.protocol = binding.protocol,
+          .container_port = binding.container_port,
+          .host_address = binding.host_address.value_or(ipam::Address::any(ipam::Family::v4)),
+          .host_port = binding.host_port_first};
+}
+
+/// Without what the sandbox has, and keeps: who lost the answer says it again.
+std::vector<drivers::PortBinding> new_ports(const SandboxRecord& sandbox,
+                                            std::vector<drivers::PortBinding> add,
+                                            const std::vector<drivers::PortBinding>& remove) {
+  std::erase_if(add, [&](const drivers::PortBinding& binding) {
+    const bool is_exact =
+        binding.host_port_first != 0 && binding.host_port_first == binding.host_port_last;
+    return is_exact && std::ranges::find(sandbox.spec.ports, binding) != sandbox.spec.ports.end() &&
+           !is_among(port_of(binding), remove);
+  });
+  return add;
+}
+
+void take_back_ports(SandboxRecord& sandbox, const std::vector<drivers::PortBinding>& remove) {
+  const auto same_container_port = [](const auto& one) {
+    return [&](const auto& other) {
+      return other.container_port == one.container_port && other.protocol == one.protocol;
+    };
+  };
+  for (const drivers::PortBinding& binding : remove)
+    if (std::ranges::none_of(sandbox.spec.ports, same_container_port(binding)))
+      throw Error(ErrorKind::not_found,
+                  fmt::format("sandbox {} does not publish {}/{}", sandbox.spec.name,
+                              binding.container_port, sandbox::to_text(binding.protocol)));
+  const std::vector<drivers::Port> before = sandbox.ports;
+  std::erase_if(sandbox.ports, [&](const drivers::Port& port) { return is_among(port, remove); });
+  std::erase_if(sandbox.spec.ports, [&](const drivers::PortBinding& binding) {
+    const auto is_of = same_container_port(binding);
+    // One that left the host's port to netd goes with the last port it got.
+    const bool lost_all = std::ranges::any_of(remove, is_of) &&
+                          std::ranges::any_of(before, is_of) &&
+                          std::ranges::none_of(sandbox.ports, is_of);
+    return lost_all || is_among(port_of(binding), remove);
+  });
+}
+
 /// Where the namespace comes from: empty = a new one.
 std::string source_of(const Controller::State& state, const SandboxSpec& spec, bool on_host) {
   if (!spec.shared_with.empty()) return state.sandbox(spec.shared_with).sandbox.netns;
@@ -271,7 +328,7 @@ void Controller::remove_sandbox(std::string_view reference) {
 }
 
 SandboxView Controller::change_ports(std::string_view reference,
-                                     const std::vector<drivers::PortBinding>& add,
+                                     const std::vector<drivers::PortBinding>& wanted,
                                      const std::vector<drivers::PortBinding>& remove) {
   State& state = *state_;
   SandboxRecord after = state.sandbox(reference);
@@ -280,37 +337,11 @@ SandboxView Controller::change_ports(std::string_view reference,
     endpoints.push_back(*record);
   state.check_idle(after);
   check_open_for_ports(after);
-  const std::vector<drivers::Port> before_ports = after.ports;
+  const std::vector<drivers::PortBinding> add = new_ports(after, wanted, remove);
   std::vector<drivers::Port> added;
   std::vector<PublishedPorts::Held> held = state.reserve_ports(add, endpoints, added);
-  const auto matches = [&](std::uint16_t container, sandbox::Protocol protocol,
-                           std::uint16_t host) {
-    return std::ranges::any_of(remove, [&](const drivers::PortBinding& binding) {
-      return binding.container_port == container && binding.protocol == protocol &&
-             (binding.host_port_first == 0 ||
-              (binding.host_port_first <= host && host <= binding.host_port_last));
-    });
-  };
-  for (const drivers::PortBinding& binding : remove)
-    if (std::ranges::none_of(after.spec.ports, [&](const drivers::PortBinding& have) {
-          return have.container_port == binding.container_port && have.protocol == binding.protocol;
-        }))
-      throw Error(ErrorKind::not_found,
-                  fmt::format("sandbox {} does not publish {}/{}", after.spec.name,
-                              binding.container_port, sandbox::to_text(binding.protocol)));
-  std::erase_if(after.ports, [&](const drivers::Port& port) {
-    return matches(port.container_port, port.protocol, port.host_port);
-  });
-  std::erase_if(after.spec.ports, [&](const drivers::PortBinding& binding) {
-    const auto is_of = [&](const auto& other) {
-      return other.container_port == binding.container_port && other.protocol == binding.protocol;
-    };
-    // One that left the host's port to netd goes with the last port it got.
-    const bool lost_all = std::ranges::any_of(remove, is_of) &&
-                          std::ranges::any_of(before_ports, is_of) &&
-                          std::ranges::none_of(after.ports, is_of);
-    return lost_all || matches(binding.container_port, binding.protocol, binding.host_port_first);
-  });
+  const auto goes = [&](const drivers::Port& port) { return is_among(port, remove); };
+  take_back_ports(after, remove);
   after.ports.insert(after.ports.end(), added.begin(), added.end());
   after.spec.ports.insert(after.spec.ports.end(), add.begin(), add.end());
   state.replan(after, endpoints);
@@ -319,7 +350,7 @@ SandboxView Controller::change_ports(std::string_view reference,
   const std::vector<sandbox::Element> before = state.published_elements(after.sandbox.id);
   work.commit(Durability::process);
   state.ports.release(after.sandbox.id, [&](const PublishedPorts::Held& one) {
-    return matches(one.container_port, one.reservation.protocol(), one.reservation.port());
+    return std::ranges::any_of(PublishedPorts::ports_of(one), goes);
   });
   state.ports.keep(after.sandbox.id, std::move(held));
   const SandboxRecord& now = *state.records.sandbox(after.sandbox.id);

@@ -20,10 +20,11 @@ std::vector<std::string> keys_of(const std::string& sandbox_id, const PublishedP
   return keys;
 }
 
-/// Ports of one container port that share a host port were reserved together.
+/// A binding without an address reserved 0.0.0.0 and [::] together.
 bool same_reservation(const drivers::Port& a, const drivers::Port& b) {
   return a.protocol == b.protocol && a.container_port == b.container_port &&
-         a.host_port == b.host_port;
+         a.host_port == b.host_port &&
+         (a.host_address == b.host_address || (a.host_address.is_any() && b.host_address.is_any()));
 }
 
 }  // namespace
@@ -90,14 +91,20 @@ std::vector<PublishedPorts::Held> PublishedPorts::reserve_again(
   return held;
 }
 
+std::vector<drivers::Port> PublishedPorts::ports_of(const Held& held) {
+  std::vector<drivers::Port> ports;
+  for (const sandbox::ReservedSocket& socket : held.reservation.sockets())
+    ports.push_back({.protocol = held.reservation.protocol(),
+                     .container_port = held.container_port,
+                     .host_address = socket.host,
+                     .host_port = held.reservation.port()});
+  return ports;
+}
+
 std::vector<drivers::Port> PublishedPorts::ports_of(const std::vector<Held>& held) {
   std::vector<drivers::Port> ports;
   for (const Held& one : held)
-    for (const sandbox::ReservedSocket& socket : one.reservation.sockets())
-      ports.push_back({.protocol = one.reservation.protocol(),
-                       .container_port = one.container_port,
-                       .host_address = socket.host,
-                       .host_port = one.reservation.port()});
+    std::ranges::copy(ports_of(one), std::back_inserter(ports));
   return ports;
 }
 

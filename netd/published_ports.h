@@ -39,6 +39,7 @@ class PublishedPorts {
                                   std::vector<std::string>& problems);
 
   /// What was reserved, as ports of an endpoint.
+  static std::vector<drivers::Port> ports_of(const Held& held);
   static std::vector<drivers::Port> ports_of(const std::vector<Held>& held);
 
   /// The ports a sandbox has reserved, published or not.

@@ -18,24 +18,14 @@ using nlohmann::json;
 
 constexpr const char* mark_key = "io.netd.attachment";
 constexpr const char* interface_key = "com.docker.network.endpoint.ifname";
-constexpr int not_found = 404, conflict = 409;
+constexpr int bad_request = 400, not_found = 404, conflict = 409;
 constexpr std::chrono::milliseconds patience_with_the_dying{1000};
 
-/// Tells a request that is said again, because netd went away before it answered, from another one.
-std::string call_token() {
+std::string random_token() {
   std::array<std::uint64_t, 2> random{};
   if (getrandom(random.data(), sizeof random, 0) != static_cast<ssize_t>(sizeof random))
     throw std::system_error(errno, std::system_category(), "getrandom");
   return fmt::format("{:016x}{:016x}", random[0], random[1]);
-}
-
-std::string mark_of(const Attachment& attachment) {
-  return json{{"face", attachment.key.face},
-              {"container", attachment.key.container},
-              {"network", attachment.key.scope},
-              {"ports", attachment.ports.is_object() ? attachment.ports : json::object()},
-              {"call", call_token()}}
-      .dump();
 }
 
 /// What the mark of an endpoint says; null for an endpoint without one.
@@ -67,7 +57,7 @@ std::optional<FoundAttachment> read_attachment(const std::string& sandbox, const
   return FoundAttachment{
       .key = {.face = text("face"),
               .container = text("container"),
-              .interface = endpoint.at("Interface").get<std::string>(),
+              .interface = text("interface"),
               .scope = text("network")},
       .sandbox = sandbox,
       .network = endpoint.at("NetworkID").get<std::string>(),
@@ -79,28 +69,22 @@ std::string target_of(const json& sandbox) {
   return "/sandboxes/" + sandbox.at("Id").get<std::string>();
 }
 
-/// "80/tcp" and a host's port: what tells one published port from another.
+/// netd shows a binding without an address where it published it.
 bool has_port(const json& ports, const std::string& port, const json& binding) {
+  const auto address_of = [](const json& one) { return one.value("HostIp", json("")); };
   const auto bindings = ports.find(port);
   return bindings != ports.end() && std::ranges::any_of(*bindings, [&](const json& other) {
-           return other.value("HostPort", json()) == binding.value("HostPort", json());
+           return other.value("HostPort", json()) == binding.value("HostPort", json()) &&
+                  (address_of(other) == address_of(binding) || address_of(other) == "" ||
+                   address_of(binding) == "");
          });
 }
 
-/// The bindings of `ports` that are not in `others`.
-json without(const json& ports, const json& others) {
-  json rest = json::object();
-  for (const auto& [port, bindings] : ports.items())
-    for (const json& binding : bindings)
-      if (!has_port(others, port, binding)) rest[port].push_back(binding);
-  return rest;
-}
-
-json ports_of_the_others(const json& sandbox, const FoundAttachment& one) {
+json ports_of_the_others(const json& sandbox, const AttachmentKey& one) {
   json ports = json::object();
   for (const json& endpoint : sandbox.at("Networks")) {
     const auto other = read_attachment("", endpoint);
-    if (!other || other->key == one.key) continue;
+    if (!other || other->key == one) continue;
     for (const auto& [port, bindings] : other->ports.items())
       for (const json& binding : bindings)
         ports[port].push_back(binding);
@@ -114,6 +98,16 @@ void check(const netd::client::Response& answer) {
 
 }  // namespace
 
+Attachments::Attachments(Daemon& daemon) : daemon_(daemon), token_(random_token()) {}
+
+json Attachments::without(const json& ports, const json& others) {
+  json rest = json::object();
+  for (const auto& [port, bindings] : ports.items())
+    for (const json& binding : bindings)
+      if (!has_port(others, port, binding)) rest[port].push_back(binding);
+  return rest;
+}
+
 json Attachments::endpoint_in(const json& sandbox, const AttachmentKey& key) {
   if (sandbox.is_null()) return nullptr;
   for (const json& endpoint : sandbox.at("Networks"))
@@ -122,12 +116,33 @@ json Attachments::endpoint_in(const json& sandbox, const AttachmentKey& key) {
   return nullptr;
 }
 
+json Attachments::settings_of(const Attachment& attachment, const json& own_ports) const {
+  json settings = attachment.settings;
+  settings["DriverOpts"][interface_key] = attachment.key.interface;
+  settings["DriverOpts"][mark_key] = json{
+      {"face", attachment.key.face},
+      {"container", attachment.key.container},
+      {"interface", attachment.key.interface},
+      {"network", attachment.key.scope},
+      {"ports", own_ports},
+      {"call", token_}}.dump();
+  return settings;
+}
+
+/// Whether it has the attachment, and this process made it.
+bool Attachments::is_made(const json& sandbox, const AttachmentKey& key) const {
+  const json mark = read_mark(endpoint_in(sandbox, key));
+  return mark.is_object() && mark.value("call", json()) == token_;
+}
+
 /// A network of that name made by another at this moment is as good.
 void Attachments::make_network(const Attachment& attachment) {
   json request = attachment.make_network;
   request["Name"] = attachment.network;
   const auto answer = daemon_.ask("POST", "/networks/create", &request);
-  if (answer.status != conflict) check(answer);
+  if (answer.status == conflict) return;
+  check(answer);
+  made_networks_.push_back(answer.json().at("Id").get<std::string>());
 }
 
 json Attachments::owner_of(const std::string& netns) {
@@ -138,39 +153,36 @@ json Attachments::owner_of(const std::string& netns) {
   return nullptr;
 }
 
-json Attachments::connect(const json& sandbox, const Attachment& attachment, const json& settings) {
-  const std::string id = sandbox.at("Id").get<std::string>();
-  for (const json& endpoint : sandbox.at("Networks")) {
-    if (endpoint.at("Interface") != attachment.key.interface) continue;
-    if (read_mark(endpoint) == read_mark(settings))
-      return sandbox;  // this very request, said again
-    throw Refusal(conflict, fmt::format("the container has an interface {} already",
-                                        attachment.key.interface));
+/// An answer may have got lost: what is there already is as good as a yes.
+json Attachments::connect(const json& sandbox, const Attachment& attachment) {
+  const std::string target = target_of(sandbox);
+  if (!is_made(sandbox, attachment.key)) {
+    for (const json& endpoint : sandbox.at("Networks"))
+      if (endpoint.at("Interface") == attachment.key.interface)
+        throw Refusal(conflict, fmt::format("the container has an interface {} already",
+                                            attachment.key.interface));
+    // What somebody else published stays when the attachment goes.
+    const json of_others =
+        without(sandbox.at("Ports"), ports_of_the_others(sandbox, attachment.key));
+    json request{{"Container", sandbox.at("Id")},
+                 {"EndpointConfig", settings_of(attachment, without(attachment.ports, of_others))}};
+    // The default route stays with the first interface, as runtimes expect; else names would
+    // decide.
+    if (!attachment.settings.contains("GwPriority"))
+      request["EndpointConfig"]["GwPriority"] = -static_cast<int>(sandbox.at("Networks").size());
+    const auto answer = daemon_.ask(
+        "POST", "/networks/" + netd::client::encode(attachment.network) + "/connect", &request);
+    if (!answer.ok() && !is_made(daemon_.get(target), attachment.key)) check(answer);
   }
-  const std::string network = "/networks/" + netd::client::encode(attachment.network);
-  json request{{"Container", id}, {"EndpointConfig", settings}};
-  // The default route stays with the first interface, as runtimes expect; else names would decide.
-  if (!settings.contains("GwPriority"))
-    request["EndpointConfig"]["GwPriority"] = -static_cast<int>(sandbox.at("Networks").size());
-  check(daemon_.ask("POST", network + "/connect", &request));
-  const json added = without(attachment.ports, sandbox.at("Ports"));
-  if (!added.empty()) {
-    const json change{{"Add", added}};
-    const auto answer = daemon_.ask("POST", target_of(sandbox) + "/ports", &change);
-    if (!answer.ok()) {
-      const json undo{{"Container", id}};
-      daemon_.ask("POST", network + "/disconnect", &undo);
-      check(answer);
-    }
+  if (!attachment.ports.empty()) {
+    const json change{{"Add", attachment.ports}};
+    check(daemon_.ask("POST", target + "/ports", &change));
   }
-  return daemon_.get(target_of(sandbox));
+  return daemon_.get(target);
 }
 
-json Attachments::attach(const Attachment& attachment) {
-  json settings = attachment.settings;
-  settings["DriverOpts"][mark_key] = mark_of(attachment);
-  settings["DriverOpts"][interface_key] = attachment.key.interface;
-  json first = settings;
+json Attachments::join(const Attachment& attachment) {
+  json first = settings_of(attachment, attachment.ports);
   first["Network"] = attachment.network;
   const std::string plain_name = sandbox_name(attachment.key.container);
   json request = attachment.sandbox;
@@ -193,7 +205,7 @@ json Attachments::attach(const Attachment& attachment) {
       if (answer.ok()) return answer.json();
       if (answer.status != conflict) check(answer);
       if (const json owner = owner_of(attachment.netns); !owner.is_null())
-        return connect(owner, attachment, settings);
+        return connect(owner, attachment);
       const std::string why = answer.message();
       if (why.starts_with("sandbox name") && request["Name"] != plain_name)
         request["Name"] = plain_name;
@@ -204,6 +216,45 @@ json Attachments::attach(const Attachment& attachment) {
       retry_with_network(refusal);
     }
   }
+}
+
+json Attachments::attach(const Attachment& attachment) {
+  attached_.push_back(attachment.key);
+  json sandbox = join(attachment);
+  const json endpoint = endpoint_in(sandbox, attachment.key);
+  if (endpoint.is_null() || endpoint.at("Interface") != attachment.key.interface)
+    throw Refusal(bad_request, fmt::format("the network {} has no interfaces for containers",
+                                           attachment.network));
+  return sandbox;
+}
+
+json Attachments::all_or_nothing(const std::function<json()>& work) {
+  try {
+    return work();
+  } catch (const netd::client::NoDaemon&) {
+    throw;  // nobody is there to ask
+  } catch (...) {
+    take_back();
+    throw;
+  }
+}
+
+/// What fails here stays, for the caller to remove: it has a reason to hear already.
+void Attachments::take_back() noexcept {
+  const auto attempt = [](const auto& act) {
+    try {
+      act();
+    } catch (const std::exception&) {
+      return;
+    }
+  };
+  for (const AttachmentKey& key : attached_)
+    attempt([&] {
+      if (is_made(sandbox_of(key), key)) detach(key);
+    });
+  // Others may use one by now: it has endpoints, and stays.
+  for (const std::string& network : made_networks_)
+    attempt([&] { daemon_.ask("DELETE", "/networks/" + network); });
 }
 
 json Attachments::sandbox_of(const AttachmentKey& key) {
@@ -244,7 +295,7 @@ bool Attachments::remove_if_empty(const std::string& sandbox, const AttachmentKe
 }
 
 void Attachments::disconnect(const json& sandbox, const FoundAttachment& attachment) {
-  const json ports = without(attachment.ports, ports_of_the_others(sandbox, attachment));
+  const json ports = without(attachment.ports, ports_of_the_others(sandbox, attachment.key));
   if (!ports.empty()) {
     const json change{{"Remove", ports}};
     const auto answer = daemon_.ask("POST", target_of(sandbox) + "/ports", &change);

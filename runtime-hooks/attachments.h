@@ -25,9 +25,9 @@ struct AttachmentKey {
 
 struct Attachment {
   AttachmentKey key;
-  std::string netns;     // the container's, a path
-  std::string network;   // netd's
-  nlohmann::json ports;  // PortBindings
+  std::string netns;                                // the container's, a path
+  std::string network;                              // netd's
+  nlohmann::json ports = nlohmann::json::object();  // PortBindings
   /// EndpointSettings; the interface's name is set from the key.
   nlohmann::json settings = nlohmann::json::object();
   /// What POST /sandboxes says besides, where this is the container's first: "Dns", "Hostname", …
@@ -49,10 +49,13 @@ struct FoundAttachment {
 
 class Attachments {
  public:
-  explicit Attachments(Daemon& daemon) : daemon_(daemon) {}
+  explicit Attachments(Daemon& daemon);
 
-  /// The sandbox's JSON. Throws Refusal with nothing left behind, also when the container has an
-  /// interface of that name.
+  /// What `work` returns. When it throws, what it attached is taken back, and the networks that it
+  /// made.
+  nlohmann::json all_or_nothing(const std::function<nlohmann::json()>& work);
+  /// The sandbox's JSON. Throws Refusal, also when the container has an interface of that name. It
+  /// is for all_or_nothing() to take back what a failure leaves.
   nlohmann::json attach(const Attachment& attachment);
   /// False: there was none.
   bool detach(const AttachmentKey& key);
@@ -63,18 +66,27 @@ class Attachments {
   nlohmann::json sandbox_of(const AttachmentKey& key);
   /// Its endpoint in that sandbox's JSON; null when there is none.
   static nlohmann::json endpoint_in(const nlohmann::json& sandbox, const AttachmentKey& key);
+  /// The bindings of `ports` that are not in `others`.
+  static nlohmann::json without(const nlohmann::json& ports, const nlohmann::json& others);
 
  private:
   using Wanted = std::function<bool(const FoundAttachment&)>;
-  nlohmann::json connect(const nlohmann::json& sandbox, const Attachment& attachment,
-                         const nlohmann::json& settings);
+  nlohmann::json settings_of(const Attachment& attachment, const nlohmann::json& own_ports) const;
+  bool is_made(const nlohmann::json& sandbox, const AttachmentKey& key) const;
+  nlohmann::json join(const Attachment& attachment);
+  nlohmann::json connect(const nlohmann::json& sandbox, const Attachment& attachment);
   nlohmann::json owner_of(const std::string& netns);
   void make_network(const Attachment& attachment);
+  void take_back() noexcept;
   void disconnect(const nlohmann::json& sandbox, const FoundAttachment& attachment);
   bool remove_if_empty(const std::string& sandbox, const AttachmentKey& key);
   std::vector<FoundAttachment> find(const Wanted& wanted);
 
   Daemon& daemon_;
+  /// Tells what this process made, also where the answer got lost, from what others did.
+  std::string token_;
+  std::vector<AttachmentKey> attached_;
+  std::vector<std::string> made_networks_;  // ids
 };
 
 }  // namespace runtime_hooks

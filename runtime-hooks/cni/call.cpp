@@ -65,7 +65,8 @@ Call read_call(const Environment& environment) {
   Call call{.word = environment("CNI_COMMAND"),
             .container = environment("CNI_CONTAINERID"),
             .netns = environment("CNI_NETNS"),
-            .interface = environment("CNI_IFNAME")};
+            .interface = environment("CNI_IFNAME"),
+            .is_netns_override = is_true(environment("CNI_NETNS_OVERRIDE"))};
   call.command = parse_command(call.word);
   const bool of_all = call.command == Command::gc || call.command == Command::status;
   const bool of_one = call.command == Command::add || call.command == Command::check ||

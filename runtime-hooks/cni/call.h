@@ -17,6 +17,7 @@ struct Call {
   std::string container;
   std::string netns;
   std::string interface;
+  bool is_netns_override = false;                // the plugin may run in `netns` itself
   std::map<std::string, std::string> arguments;  // CNI_ARGS
 };
 

@@ -103,8 +103,13 @@ std::optional<std::vector<std::pair<std::string, std::string>>> read_valid(const
   for (const char* key : {"cni.dev/valid-attachments", "cni.dev/attachments"}) {
     if (!conf.contains(key)) continue;
     std::vector<std::pair<std::string, std::string>> valid;
-    for (const Reader& one : conf.objects(key))
+    for (const Reader& one : conf.objects(key)) {
       valid.emplace_back(one.text("containerID"), one.text("ifname"));
+      if (valid.back().first.empty() || valid.back().second.empty())
+        throw Error(Code::invalid_configuration,
+                    one.path_of("containerID") + " and ifname are both required",
+                    "what is not said to be valid would be removed");
+    }
     return valid;
   }
   return std::nullopt;
@@ -145,7 +150,7 @@ std::string version_of(std::string_view text) {
   return is_known ? version : newest_version;
 }
 
-Conf read_conf(std::string_view text) {
+Conf read_conf(std::string_view text, Command command) {
   const json whole = parse(text);
   const Reader conf(whole, "");
   Conf result{.version = conf.text("cniVersion"), .name = conf.text("name")};
@@ -158,6 +163,8 @@ Conf read_conf(std::string_view text) {
   result.network = conf.text("network");
   if (result.network.empty()) result.network = result.name;
   result.host = conf.text("host");
+  result.valid_attachments = read_valid(conf);
+  if (command == Command::del || command == Command::gc) return result;
   const Reader exact = conf.object("runtimeConfig");
   // containerd's go-cni names its members after Go's fields: "HostPort", "Servers".
   const Reader runtime = exact.in_any_case();
@@ -173,7 +180,6 @@ Conf read_conf(std::string_view text) {
     conf.object("prevResult");  // says what is wrong with it
     result.previous_result = whole.at("prevResult");
   }
-  result.valid_attachments = read_valid(conf);
   return result;
 }
 

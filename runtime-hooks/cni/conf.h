@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime-hooks/cni/call.h"
+
 namespace runtime_hooks::cni {
 
 /// Of the result, the configuration and this plugin: "0.1.0" … "1.1.0", in this order.
@@ -44,10 +46,11 @@ struct Conf {
   std::optional<std::vector<std::pair<std::string, std::string>>> valid_attachments;
 };
 
+/// What goes needs its name only: of DEL and GC the rest is not looked at, right or wrong.
 /// Throws ReadError or Error(decoding_failure) for what is no such JSON,
 /// Error(invalid_configuration) for what makes no sense, Error(unsupported_field) for what netd has
 /// no way to do.
-Conf read_conf(std::string_view text);
+Conf read_conf(std::string_view text, Command command);
 
 /// Just the version that an answer has to be in; the newest when it can't be told.
 std::string version_of(std::string_view text);

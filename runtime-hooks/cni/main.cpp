@@ -119,7 +119,7 @@ json answer() {
              nullptr;
     const std::string text = read_stdin();
     version = version_of(text);
-    run(call, read_conf(text));
+    run(call, read_conf(text, call.command));
     return nullptr;
   } catch (const Error& error) {
     return failed(error.code, error.what(), error.details);
@@ -142,7 +142,6 @@ json answer() {
 
 int main() {
   const json error = answer();
-  if (error.is_null()) return 0;
-  say(error);
-  return 1;
+  if (!error.is_null()) say(error);
+  return error.is_null() && std::cout.flush() ? 0 : 1;
 }

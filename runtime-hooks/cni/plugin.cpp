@@ -23,12 +23,13 @@ AttachmentKey key_of(const Call& call, const Conf& conf) {
       .face = "cni", .container = call.container, .interface = call.interface, .scope = conf.name};
 }
 
-void check_namespace(const std::string& path) {
+void check_namespace(const Call& call) {
+  const std::string& path = call.netns;
   struct stat status {};
   if (stat(path.c_str(), &status) != 0)
     throw Error(Code::invalid_namespace,
                 fmt::format("CNI_NETNS: {}: there is no such network namespace", path));
-  if (is_same_namespace(path, "/proc/self/ns/net"))
+  if (!call.is_netns_override && is_same_namespace(path, "/proc/self/ns/net"))
     throw Error(Code::invalid_namespace,
                 "plugin's netns and netns from CNI_NETNS should not be the same", path);
 }
@@ -87,18 +88,11 @@ void check_kernel(const Call& call, const Result& expected) {
 }
 
 void check_ports(const json& wanted, const json& sandbox) {
-  const json& there = sandbox.at("Ports");
-  for (const auto& [port, bindings] : wanted.items())
-    for (const json& binding : bindings) {
-      const auto found = there.find(port);
-      const bool is_there =
-          found != there.end() && std::ranges::any_of(*found, [&](const json& one) {
-            return one.at("HostPort") == binding.at("HostPort");
-          });
-      if (!is_there)
-        differ(fmt::format("port {} is not published at the host's port {}", port,
-                           binding.at("HostPort").get<std::string>()));
-    }
+  const json missing = Attachments::without(wanted, sandbox.at("Ports"));
+  if (missing.empty()) return;
+  const auto first = missing.begin();
+  differ(fmt::format("port {} is not published at the host's port {}", first.key(),
+                     first.value().at(0).at("HostPort").get<std::string>()));
 }
 
 }  // namespace
@@ -152,16 +146,13 @@ void Plugin::check_ranges(const Conf& conf) {
 
 json Plugin::add(const Call& call, const Conf& conf) {
   check_arguments(call);
-  check_namespace(call.netns);
+  check_namespace(call);
   check_ranges(conf);
   const Attachment attachment = attachment_of(call, conf);
-  const json sandbox = attachments_.attach(attachment);
-  try {
+  return attachments_.all_or_nothing([&] {
+    const json sandbox = attachments_.attach(attachment);
     return result_json(describe(call, sandbox), conf.version, conf.previous_result);
-  } catch (...) {
-    attachments_.detach(attachment.key);
-    throw;
-  }
+  });
 }
 
 void Plugin::del(const Call& call, const Conf& conf) {
@@ -172,7 +163,7 @@ void Plugin::check(const Call& call, const Conf& conf) {
   check_arguments(call);
   if (!conf.previous_result)
     throw Error(Code::invalid_configuration, "required prevResult missing");
-  check_namespace(call.netns);
+  check_namespace(call);
   const Result expected = expected_of(*conf.previous_result, call.interface, call.netns);
   const json sandbox = attachments_.sandbox_of(key_of(call, conf));
   if (sandbox.is_null() || Attachments::endpoint_in(sandbox, key_of(call, conf)).is_null())
@@ -192,9 +183,9 @@ void Plugin::collect_garbage(const Conf& conf) {
     if (has(*conf.valid_attachments, std::pair(one.key.container, one.key.interface))) continue;
     try {
       attachments_.detach(one.key);
-    } catch (const Refusal& refusal) {
+    } catch (const std::exception& error) {
       failures.push_back(
-          fmt::format("{} of {}: {}", one.key.interface, one.key.container, refusal.what()));
+          fmt::format("{} of {}: {}", one.key.interface, one.key.container, error.what()));
     }
   }
   if (!failures.empty())

@@ -44,16 +44,6 @@ std::string pod_name(const Call& call) {
   return argument(call, "K8S_POD_NAMESPACE").empty() && is_identifier(name) ? name : "";
 }
 
-void set_aliases(const Call& call, const Conf& conf, json& settings) {
-  std::vector<std::string> aliases = conf.aliases;
-  // The network `bridge` knows no names, as Docker's.
-  const std::string name = argument(call, "K8S_POD_NAME");
-  if (conf.network != "bridge" && is_label(name) &&
-      std::ranges::find(aliases, name) == aliases.end())
-    aliases.push_back(name);
-  if (!aliases.empty()) settings["Aliases"] = aliases;
-}
-
 }  // namespace
 
 Attachment attachment_of(const Call& call, const Conf& conf) {
@@ -68,12 +58,12 @@ Attachment attachment_of(const Call& call, const Conf& conf) {
                         .make_network = conf.make_network};
   json& settings = attachment.settings;
   set_addresses(call, conf, settings);
-  set_aliases(call, conf, settings);
+  if (!conf.aliases.empty()) settings["Aliases"] = conf.aliases;
   const std::string mac = conf.mac.empty() ? argument(call, "MAC") : conf.mac;
   if (!mac.empty()) settings["MacAddress"] = mac;
   json& sandbox = attachment.sandbox;
   if (const std::string name = argument(call, "K8S_POD_NAME"); is_label(name))
-    sandbox["Hostname"] = name;
+    sandbox["Hostname"] = name;  // which netd's DNS knows too
   if (!conf.dns.servers.empty()) sandbox["Dns"] = conf.dns.servers;
   if (!conf.dns.search.empty()) sandbox["DnsSearch"] = conf.dns.search;
   if (!conf.dns.options.empty()) sandbox["DnsOptions"] = conf.dns.options;

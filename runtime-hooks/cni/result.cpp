@@ -1,7 +1,9 @@
 #include "runtime-hooks/cni/result.h"
 
 #include <fmt/format.h>
+#include <linux/rtnetlink.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "runtime-hooks/cni/error.h"
@@ -69,9 +71,17 @@ json list_in(const json& object, const char* key) {
   return found != object.end() && found->is_array() ? *found : json::array();
 }
 
-bool has_servers(const json& result) {
-  const auto dns = result.find("dns");
-  return dns != result.end() && dns->is_object() && !list_in(*dns, "nameservers").empty();
+/// Ours follow those of the plugins before us, field by field.
+json merged_dns(const json& before, const Dns& ours) {
+  json dns = before.is_object() ? before : json::object();
+  const json own = dns_json(ours);
+  for (const auto& [field, values] : own.items()) {
+    json all = list_in(dns, field.c_str());
+    for (const json& value : values)
+      if (std::ranges::find(all, value) == all.end()) all.push_back(value);
+    dns[field] = std::move(all);
+  }
+  return dns;
 }
 
 }  // namespace
@@ -80,7 +90,7 @@ json result_json(const Result& result, const std::string& version,
                  const std::optional<json>& previous) {
   json whole = previous.value_or(json::object());
   whole["cniVersion"] = version;
-  if (!has_servers(whole)) whole["dns"] = dns_json(result.dns);
+  whole["dns"] = merged_dns(whole["dns"], result.dns);
   if (!is_at_least(version, "0.3.0")) {
     whole.update(old_result(result));
     return whole;
@@ -117,7 +127,8 @@ Result expected_of(const json& previous, const std::string& interface, const std
     if (one.contains("interface") && one.number("interface") == index)
       result.addresses.push_back({.address = one.text("address"), .gateway = one.text("gateway")});
   for (const Reader& one : reader.objects("routes"))
-    result.routes.push_back({.destination = one.text("dst"), .gateway = one.text("gw")});
+    if (const std::int64_t table = one.number("table"); table == 0 || table == RT_TABLE_MAIN)
+      result.routes.push_back({.destination = one.text("dst"), .gateway = one.text("gw")});
   return result;
 }
 

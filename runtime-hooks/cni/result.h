@@ -36,12 +36,13 @@ struct Result {
   Dns dns;
 };
 
-/// In the shape of `version`. What plugins before us in the chain said stays, ours follows; their
-/// DNS servers go before ours.
+/// In the shape of `version`. What plugins before us in the chain said stays, ours follows, DNS
+/// servers and search domains too.
 nlohmann::json result_json(const Result& result, const std::string& version,
                            const std::optional<nlohmann::json>& previous);
 
-/// What a result that came back with CHECK says of one interface of the container. Throws
+/// What a result that came back with CHECK says of one interface of the container, and of the main
+/// table's routes: those of another table are for the plugin that made them to check. Throws
 /// ReadError, and Error(invalid_configuration) when it does not have it.
 Result expected_of(const nlohmann::json& previous, const std::string& interface,
                    const std::string& netns);

@@ -36,8 +36,8 @@ void add_mapping(const Reader& mapping, json& ports) {
   const std::int64_t container = mapping.number("container_port");
   const std::int64_t host = mapping.number("host_port");
   const std::int64_t count = std::max<std::int64_t>(mapping.number("range"), 1);
-  if (container < 1 || host < 1 || count > last_port || container + count - 1 > last_port ||
-      host + count - 1 > last_port)
+  if (count > last_port || container < 1 || container > last_port - count + 1 || host < 1 ||
+      host > last_port - count + 1)
     throw std::runtime_error(
         fmt::format("invalid port mapping {}:{} of {} ports", host, container, count));
   const std::string address = mapping.text("host_ip");

@@ -82,6 +82,10 @@ bool overlap(const Subnet& one, const Subnet& other) {
   return a == b;
 }
 
+bool contains(const Subnet& subnet, const Bytes& address) {
+  return overlap(subnet, whole(address));
+}
+
 /// Adds 1 at the last bit of a prefix of this length; false: there is no next one.
 bool advance(Bytes& address, int length) {
   for (int bit = length - 1; bit >= 0; --bit) {
@@ -93,8 +97,12 @@ bool advance(Bytes& address, int length) {
   return false;
 }
 
+std::string text_of(const Subnet& subnet) {
+  return fmt::format("{}/{}", text_of(subnet.address), subnet.length);
+}
+
 json subnet_json(Subnet subnet, bool with_gateway) {
-  json result{{"subnet", fmt::format("{}/{}", text_of(subnet.address), subnet.length)}};
+  json result{{"subnet", text_of(subnet)}};
   if (with_gateway && advance(subnet.address, static_cast<int>(subnet.address.size()) * 8))
     result["gateway"] = text_of(subnet.address);
   return result;
@@ -124,6 +132,35 @@ void check_options(const std::string& driver, const json& options) {
 
 std::string now() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
+/// The address of that name lies in its subnet, where there is one.
+void check_inside(const Subnet& subnet, const Reader& object, const char* key, const char* what) {
+  const std::string address = object.text(key);
+  if (!address.empty() && !contains(subnet, parse_address(address)))
+    throw std::runtime_error(fmt::format("{} {} not in subnet {}", what, address, text_of(subnet)));
+}
+
+/// Each subnet of a new network, without the bits of a host. Throws for what netd would refuse with
+/// the first container, when the network is there for podman.
+std::vector<Subnet> checked_subnets(json& network) {
+  std::vector<Subnet> subnets;
+  if (!network.contains("subnets") || network["subnets"].is_null()) return subnets;
+  for (json& one : network["subnets"]) {
+    const Reader given(one, "subnets");
+    const Subnet subnet = parse_subnet(given.text("subnet"));
+    for (const Subnet& other : subnets)
+      if (overlap(subnet, other))
+        throw std::runtime_error(
+            fmt::format("subnets {} and {} overlap", text_of(other), text_of(subnet)));
+    check_inside(subnet, given, "gateway", "gateway");
+    const Reader range = given.object("lease_range");
+    check_inside(subnet, range, "start_ip", "lease range start_ip");
+    check_inside(subnet, range, "end_ip", "lease range end_ip");
+    one["subnet"] = text_of(subnet);
+    subnets.push_back(subnet);
+  }
+  return subnets;
 }
 
 class Creation {
@@ -228,29 +265,23 @@ class Creation {
     }
   }
 
-  json complete_subnet(const json& given, bool has_gateway) const {
-    const std::string text = Reader(given, "subnets").text("subnet");
-    const Subnet subnet = parse_subnet(text);
+  json complete_subnet(const Subnet& subnet, const json& given, bool has_gateway) const {
     // What a container's macvlan link is on, the host's own link is usually on too.
     if (is_bridge() && request_.object("options").flag("check_used_subnets", true) &&
         is_used(subnet))
-      throw std::runtime_error(
-          fmt::format("subnet {} is already used on the host or by another config", text));
+      throw std::runtime_error(fmt::format(
+          "subnet {} is already used on the host or by another config", text_of(subnet)));
     json completed = subnet_json(subnet, has_gateway);
     completed.update(given);
-    const std::string gateway = Reader(completed, "subnets").text("gateway");
-    if (gateway.empty())
-      completed.erase("gateway");
-    else if (!overlap(subnet, whole(parse_address(gateway))))
-      throw std::runtime_error(fmt::format("gateway {} not in subnet {}", gateway, text));
+    if (Reader(completed, "subnets").text("gateway").empty()) completed.erase("gateway");
     return completed;
   }
 
   void complete_subnets(const Reader& given, const std::string& ipam) {
     const bool has_gateway = !given.flag("internal", false) || has_dns();
     json subnets = json::array();
-    for (const json& one : network_.value("subnets", json::array()))
-      subnets.push_back(complete_subnet(one, has_gateway));
+    for (const Subnet& subnet : checked_subnets(network_))
+      subnets.push_back(complete_subnet(subnet, network_["subnets"][subnets.size()], has_gateway));
     const auto is_v6 = [](const json& one) {
       return one.at("subnet").get<std::string>().find(':') != std::string::npos;
     };
@@ -278,8 +309,8 @@ json create_network(const json& request) {
   return Creation(request).complete();
 }
 
-json create_plugin_network(const json& network) {
-  if (Reader(network, "network").objects("subnets").empty())
+json create_plugin_network(json network) {
+  if (checked_subnets(network).empty())
     throw std::runtime_error("netd's networks need a subnet: --subnet");
   network_request(network);
   return network;

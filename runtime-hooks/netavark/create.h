@@ -3,7 +3,7 @@
 // to add.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 
 namespace runtime_hooks::netavark {
 
@@ -12,6 +12,6 @@ namespace runtime_hooks::netavark {
 nlohmann::json create_network(const nlohmann::json& request);
 
 /// A plugin's: checked, with the subnets that podman was told; netd chooses no other.
-nlohmann::json create_plugin_network(const nlohmann::json& network);
+nlohmann::json create_plugin_network(nlohmann::json network);
 
 }  // namespace runtime_hooks::netavark

@@ -137,24 +137,16 @@ json Front::setup(const ContainerConf& container, const std::string& netns) {
   check_namespace(netns);
   for (const NetworkConf& network : container.networks)
     attachment_of(container, network, netns);  // says what is wrong before anything is made
-  json all = json::object();
-  std::vector<const NetworkConf*> made;
-  bool dns_is_known = knows_dns(container);
-  try {
+  return attachments_.all_or_nothing([&] {
+    json all = json::object();
+    bool dns_is_known = knows_dns(container);
     for (const NetworkConf& network : container.networks) {
       const bool tells_dns = has_dns(network) && !dns_is_known;
       all[network.name] = setup_network(container, network, netns, tells_dns);
       dns_is_known = dns_is_known || tells_dns;
-      made.push_back(&network);
     }
-  } catch (...) {
-    for (const NetworkConf* network : made)
-      attachments_.detach(key_of(container, *network));
-    for (const NetworkConf& network : container.networks)
-      remove_unused(network.name);
-    throw;
-  }
-  return container.is_plugin ? all.front() : all;
+    return container.is_plugin ? all.front() : all;
+  });
 }
 
 /// As netavark, which takes a bridge away with its last container: `podman network rm` tells
@@ -174,8 +166,8 @@ void Front::teardown(const ContainerConf& container) {
     try {
       attachments_.detach(key_of(container, network));
       remove_unused(network.name);
-    } catch (const Refusal& refusal) {
-      failures.emplace_back(refusal.what());
+    } catch (const std::exception& error) {
+      failures.emplace_back(error.what());
     }
   }
   if (failures.empty()) return;

@@ -121,7 +121,7 @@ int main(int count, char** arguments) {
     if (word == "--help" || word == "-h") return std::fputs(usage, stdout) < 0;
   try {
     run(parse_options(words));
-    return 0;
+    return std::cout.flush() ? 0 : 1;
   } catch (const Refusal& refusal) {
     return fail(std::string("netd: ") + refusal.what() + hint_for(refusal.what()));
   } catch (const netd::client::NoDaemon& error) {

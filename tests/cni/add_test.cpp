@@ -137,6 +137,21 @@ TEST_F(AddTest, SetsDnsOfTheRuntimeBeforeTheConfigurations) {
   EXPECT_THAT(in("c1", "busybox nslookup example.test 127.0.0.11"), HasSubstr("198.51.100.7"));
 }
 
+TEST_F(AddTest, KnowsPodsByNameOnNetworksThatHaveNames) {
+  Environment environment = environment_of("ADD", "c1");
+  environment["CNI_ARGS"] = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web";
+  EXPECT_EQ(call(environment, conf(with_runtime(json::object())).dump()).status, 0);
+  add("c2", conf());
+  EXPECT_EQ(in("c2", "busybox nslookup web 127.0.0.11 | grep -c 10.5.0.2"), "1\n");
+  // Docker's default network has none, by whatever it is called.
+  const std::string bridge = api("/networks/bridge")["Id"].get<std::string>();
+  const Answer answer = call(environment_of("ADD", "c3"), conf({{"network", bridge}}).dump());
+  EXPECT_EQ(answer.status, 0) << answer.text;
+  environment["CNI_CONTAINERID"] = "c4";
+  environment["CNI_NETNS"] = environment_of("ADD", "c4")["CNI_NETNS"];
+  EXPECT_EQ(call(environment, conf({{"network", bridge}}).dump()).status, 0);
+}
+
 TEST_F(AddTest, UsesIpRangesToMakeANetworkAndRefusesThemWhereOneIs) {
   const auto ranges = [](const char* subnet) {
     return conf({{"runtimeConfig", {{"ipRanges", {{{{"subnet", subnet}}}}}}}});
@@ -186,6 +201,63 @@ TEST_F(AddTest, JoinsANamespaceThatIsASandboxAlready) {
   EXPECT_TRUE(sandbox["Networks"].contains("shop"));
 }
 
+TEST_F(AddTest, LeavesPortsThatOthersPublishedToThem) {
+  environment_of("ADD", "c1");
+  shell(
+      "netctl network create shop; netctl sandbox create --network shop --netns /run/netns/c1 "
+      "-p 8080:80 mine");
+  const json before = api("/sandboxes/mine")["Ports"];
+  const json twice = conf(with_runtime({{"portMappings",
+                                         {{{"hostPort", 8080}, {"containerPort", 80}},
+                                          {{"hostPort", 8081}, {"containerPort", 80}}}}}));
+  add("c1", twice, "net1");
+  EXPECT_EQ(api("/sandboxes/mine")["Ports"]["80/tcp"].size(), 2 * before["80/tcp"].size());
+  EXPECT_EQ(run("DEL", "c1", twice, "net1").status, 0);
+  EXPECT_EQ(api("/sandboxes/mine")["Ports"], before);
+  expect_agreement();
+}
+
+TEST_F(AddTest, PublishesOnePortAtTwoAddresses) {
+  const auto at = [](const char* network, const char* address) {
+    return conf(
+        {{"name", network},
+         {"runtimeConfig",
+          {{"portMappings", {{{"hostPort", 8080}, {"containerPort", 80}, {"hostIP", address}}}}}}});
+  };
+  const json first = at("podnet", "127.0.0.1"), second = at("backend", "127.0.0.2");
+  add("c1", first);
+  json checked = second;
+  checked["prevResult"] = add("c1", second, "net1");
+  EXPECT_EQ(api("/sandboxes/c1")["Ports"]["80/tcp"],
+            json::parse(R"([{"HostIp":"127.0.0.1","HostPort":"8080"},
+                            {"HostIp":"127.0.0.2","HostPort":"8080"}])"));
+  EXPECT_EQ(run("CHECK", "c1", checked, "net1").status, 0);
+  shell("netctl sandbox ports c1 --rm 127.0.0.2:8080:80");
+  EXPECT_EQ(run("CHECK", "c1", checked, "net1").code(), 101);
+  shell("netctl sandbox ports c1 --add 127.0.0.2:8080:80");
+  EXPECT_EQ(run("DEL", "c1", first).status, 0);
+  EXPECT_EQ(api("/sandboxes/c1")["Ports"]["80/tcp"],
+            json::parse(R"([{"HostIp":"127.0.0.2","HostPort":"8080"}])"));
+}
+
+TEST_F(AddTest, RefusesNetworksWithoutInterfaces) {
+  for (const char* network : {"host", "none"}) {
+    const Answer answer = run("ADD", "c1", conf({{"network", network}}));
+    EXPECT_EQ(answer.code(), 7) << answer.text;
+    EXPECT_THAT(answer.message(), HasSubstr("has no interfaces for containers"));
+    EXPECT_EQ(api("/sandboxes"), json::array());
+  }
+}
+
+TEST_F(AddTest, FailsWhenItsResultIsNotHeard) {
+  environment_of("ADD", "c1");
+  shell("cat >/run/conf <<'END'\n" + conf().dump() + "\nEND");
+  EXPECT_EQ(attempt("CNI_COMMAND=ADD CNI_CONTAINERID=c1 CNI_NETNS=/run/netns/c1 CNI_IFNAME=eth0 "
+                    "CNI_PATH=/ netd-cni </run/conf >/dev/full")
+                .status,
+            1);
+}
+
 TEST_F(AddTest, FailsWhenTheInterfaceIsThere) {
   add("c1", conf());
   const Answer twice = run("ADD", "c1", conf());
@@ -213,6 +285,7 @@ TEST_F(AddTest, LeavesNothingBehindWhenItFails) {
   EXPECT_THAT(address.message(), HasSubstr("no configured subnet contains IP address 192.168.9.9"));
   EXPECT_EQ(api("/sandboxes").size(), 1u);
   EXPECT_EQ(inside("c1", "ls /proc/self/ns >/dev/null; ip -o link | wc -l"), "1\n");
+  EXPECT_NE(attempt("netctl network inspect podnet").status, 0) << "made for this container";
 
   // A second interface whose ports are taken: the first one stays.
   add("c1", conf(with_runtime(json::object())));

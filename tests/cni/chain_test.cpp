@@ -62,7 +62,7 @@ TEST_F(ChainTest, PassesOnWhatCameBefore) {
     "interfaces":[{"name":"lo","mac":"00:00:00:00:00:00","sandbox":"/run/netns/c1"}],
     "ips":[{"address":"127.0.0.1/8","interface":0}],
     "routes":[{"dst":"198.18.0.0/15"}],
-    "dns":{"nameservers":["192.0.2.53"]},"more":"stays"})");
+    "dns":{"nameservers":["192.0.2.53"],"domain":"lan","search":["corp.example"]},"more":"stays"})");
   const json result =
       add("c1", conf({{"ipam", {{"subnet", "10.5.0.0/24"}}}, {"prevResult", previous}}));
   ASSERT_EQ(result["interfaces"].size(), 4u);
@@ -72,7 +72,8 @@ TEST_F(ChainTest, PassesOnWhatCameBefore) {
     {"address":"10.5.0.2/24","gateway":"10.5.0.1","interface":3}])"));
   EXPECT_EQ(result["routes"],
             json::parse(R"([{"dst":"198.18.0.0/15"},{"dst":"0.0.0.0/0","gw":"10.5.0.1"}])"));
-  EXPECT_EQ(result["dns"], previous["dns"]);
+  EXPECT_EQ(result["dns"], json::parse(R"({"nameservers":["192.0.2.53","127.0.0.11"],
+    "domain":"lan","search":["corp.example"],"options":["ndots:0"]})"));
   EXPECT_EQ(result["more"], "stays");
 }
 

@@ -50,6 +50,15 @@ TEST_F(CheckTest, MissesTheDefaultRoute) {
   expect_difference("the route to 0.0.0.0/0 via 10.5.0.1 is missing");
 }
 
+TEST_F(CheckTest, LeavesRoutesOfOtherTablesToTheirPlugin) {
+  configuration_["prevResult"]["routes"].push_back(
+      {{"dst", "198.18.0.0/15"}, {"gw", "10.5.0.1"}, {"table", 100}});
+  EXPECT_EQ(check().status, 0);
+  configuration_["prevResult"]["routes"].push_back(
+      {{"dst", "198.18.0.0/15"}, {"gw", "10.5.0.1"}, {"table", 254}});
+  expect_difference("the route to 198.18.0.0/15 via 10.5.0.1 is missing");
+}
+
 TEST_F(CheckTest, SeesAnotherMacUnlessALaterPluginSaidSo) {
   inside("c1", "ip link set eth0 address 02:00:00:00:00:77");
   expect_difference("interface eth0 has the MAC address 02:00:00:00:00:77, not ");

@@ -209,6 +209,15 @@ TEST_F(ContractTest, AnswersErrorsInTheVersionOfTheConfiguration) {
   EXPECT_EQ(call(environment_of("ADD", "c1"), with_version("9.0.0")).output["cniVersion"], "1.1.0");
 }
 
+TEST_F(ContractTest, RunsInTheContainersNamespaceWhenToldThatThisIsMeant) {
+  Environment environment = environment_of("ADD", "c1");
+  constexpr const char* plugin_in_c1 = "ip netns exec c1 netd-cni";
+  EXPECT_EQ(call(environment, good, plugin_in_c1).code(), 8);
+  environment["CNI_NETNS_OVERRIDE"] = "true";
+  const Answer answer = call(environment, good, plugin_in_c1);
+  EXPECT_EQ(answer.status, 0) << answer.text;
+}
+
 TEST_F(ContractTest, SaysComeAgainWhenNetdIsNotThere) {
   const std::string elsewhere =
       with(R"("host":"unix:///run/nobody.sock","cni.dev/valid-attachments":[])");

@@ -54,6 +54,19 @@ TEST_F(GarbageTest, IsToldInTheOldWordToo) {
   EXPECT_EQ(names(), "c1\n");
 }
 
+TEST_F(GarbageTest, IsNothingWhileAnAttachmentIsOnlyHalfSaid) {
+  add("web", newest());
+  for (const char* half : {R"({"containerID":"web"})", R"({"ifname":"eth0"})",
+                           R"({"containerId":"web","ifName":"eth0"})"}) {
+    const Answer answer =
+        collect(newest({{"cni.dev/valid-attachments", json::array({json::parse(half)})}}));
+    EXPECT_EQ(answer.code(), 7) << answer.text;
+    EXPECT_EQ(answer.message(),
+              "cni.dev/valid-attachments[0].containerID and ifname are both required");
+    EXPECT_EQ(names(), "web\n");
+  }
+}
+
 TEST_F(GarbageTest, IsNothingOfOtherNetworksOrOfOthersOnTheSameOne) {
   shell("netctl network create shop; netctl sandbox create --network shop mine");
   add("c1", newest({{"network", "shop"}}));

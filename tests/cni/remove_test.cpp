@@ -53,6 +53,17 @@ TEST_F(RemoveTest, IgnoresArgumentsAndResultsThatAddWouldNotTake) {
   EXPECT_EQ(api("/sandboxes"), json::array());
 }
 
+TEST_F(RemoveTest, IgnoresWhatHasBecomeWrongInTheConfiguration) {
+  for (const char* wrong :
+       {R"({"ipam":{"subnet":"10.5.0.0/24","rangeStart":"10.5.0.9"}})",
+        R"({"runtimeConfig":{"portMappings":[{"hostPort":0,"containerPort":80}]}})"}) {
+    add("c1", conf());
+    const Answer answer = run("DEL", "c1", conf(json::parse(wrong)));
+    EXPECT_EQ(answer.status, 0) << answer.text;
+    EXPECT_EQ(api("/sandboxes"), json::array());
+  }
+}
+
 TEST_F(RemoveTest, TakesOneInterfaceOfSeveral) {
   const auto mappings = [](int port) {
     return json{{"portMappings", {{{"hostPort", port}, {"containerPort", port}}}}};

@@ -30,6 +30,47 @@ TEST_F(PortsTest, ArePublishedAndTakenBackOnALiveSandbox) {
   EXPECT_EQ(controller_->sandbox("web").sandbox->spec.ports.size(), 0u);
 }
 
+TEST_F(PortsTest, AreTakenBackAtTheAddressThatIsSaid) {
+  shell("ip address add 192.0.2.1/32 dev lo; ip address add 192.0.2.2/32 dev lo");
+  create_sandbox("web", {"shop"},
+                 {.ports = {port("192.0.2.1:8080:80"), port("192.0.2.2:8080:80")}});
+  restart();
+  controller_->change_ports("web", {}, {port("192.0.2.1:8080:80")});
+  const auto& left = controller_->sandbox("web").sandbox->ports;
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].host_address.to_string(), "192.0.2.2");
+  EXPECT_EQ(controller_->sandbox("web").sandbox->spec.ports.size(), 1u);
+  EXPECT_FALSE(kernel_has("192.0.2.1"));
+  EXPECT_TRUE(kernel_has("192.0.2.2"));
+  // The one is free again, the other is not.
+  create_sandbox("two", {"shop"}, {.ports = {port("192.0.2.1:8080:80")}});
+  EXPECT_THAT(
+      refusal([&] { create_sandbox("three", {"shop"}, {.ports = {port("192.0.2.2:8080:80")}}); }),
+      HasSubstr("port is already allocated"));
+}
+
+TEST_F(PortsTest, OnAllAddressesAreTakenBackAtOneOfTheTwoThatAreShown) {
+  create_sandbox("web", {"shop"}, {.ports = {port("8080:80"), port("8081:80")}});
+  controller_->change_ports("web", {}, {port("[::]:8080:80")});
+  for (const drivers::Port& left : controller_->sandbox("web").sandbox->ports)
+    EXPECT_EQ(left.host_port, 8081);
+  EXPECT_EQ(controller_->sandbox("web").sandbox->spec.ports.size(), 1u);
+  create_sandbox("two", {"shop"}, {.ports = {port("8080:80")}});
+}
+
+TEST_F(PortsTest, AreAddedOnceWhenItIsSaidTwice) {
+  create_network("vault", {.internal = true});
+  create_sandbox("web", {"shop"});
+  create_sandbox("later", {"vault"});
+  for (int turn = 0; turn < 2; ++turn) {
+    controller_->change_ports("web", {port("8080:80")}, {});
+    controller_->change_ports("later", {port("8081:80")}, {});
+  }
+  EXPECT_EQ(controller_->sandbox("web").sandbox->spec.ports.size(), 1u);
+  controller_->connect("shop", "later", {});
+  EXPECT_TRUE(kernel_has("tcp . 8081 : 10.1.0.3 . 80"));
+}
+
 TEST_F(PortsTest, AFreeOneIsChosenAndShown) {
   const auto view = create_sandbox("web", {"shop"}, {.ports = {port("80")}});
   ASSERT_FALSE(view.sandbox->ports.empty());

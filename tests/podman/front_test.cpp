@@ -1,16 +1,23 @@
 // netd-netavark itself, called as podman and netavark do: what it takes, answers and refuses.
 #include <gmock/gmock.h>
 
+#include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <limits>
+#include <map>
 
+#include "tests/cni/lost_answer.h"
 #include "tests/e2e/end_to_end.h"
 
 namespace podman {
 namespace {
 
+using cni::LostAnswer;
 using nlohmann::json;
 using ::testing::HasSubstr;
+
+constexpr const char* lost = "/run/lost.sock";
 
 const std::string id(64, 'a');
 
@@ -59,6 +66,14 @@ class FrontTest : public e2e::EndToEnd {
         {"network_info", {{"shop", network("shop", network_more)}}}};
     result.update(more);
     return result;
+  }
+  /// On backend and shop, joined in this order.
+  static json container_on_two() {
+    json two = container();
+    two["networks"]["backend"] = {{"interface_name", "eth1"}, {"static_ips", {"10.6.0.7"}}};
+    two["network_info"]["backend"] =
+        network("backend", {{"subnets", {{{"subnet", "10.6.0.0/24"}}}}});
+    return two;
   }
 };
 
@@ -133,6 +148,12 @@ TEST_F(FrontTest, RefusesInNetavarksWords) {
                              {"protocol", "tcp"},
                              {"range", 1}}}}}),
                "invalid host ip \"x\" provided for port 80");
+  expect_error(setup,
+               container({{"port_mappings",
+                           {{{"container_port", std::numeric_limits<std::int64_t>::max()},
+                             {"host_port", 80},
+                             {"range", 2}}}}}),
+               "invalid port mapping 80:9223372036854775807 of 2 ports");
   expect_error(setup, json::array(), "a JSON object is expected");
   expect_error(setup, json::object(), "container_id is missing");
   expect_error(setup, container({{"network_info", json::object()}}),
@@ -141,6 +162,38 @@ TEST_F(FrontTest, RefusesInNetavarksWords) {
   expect_error("fly", container(), "unrecognized subcommand 'fly'");
   expect_error("--wings 2 setup", container(), "unexpected argument '--wings'");
   EXPECT_EQ(api("/sandboxes"), json::array());
+}
+
+TEST_F(FrontTest, FindsOutWhatALostAnswerWas) {
+  const LostAnswer netd(lost, "POST /networks/shop/connect ");
+  setenv("NETD_HOST", lost, 1);
+  EXPECT_EQ(answer(setup, container_on_two()).size(), 2u);
+  EXPECT_EQ(call(teardown, container_on_two()).output, "");
+  EXPECT_EQ(api("/sandboxes"), json::array());
+  unsetenv("NETD_HOST");
+}
+
+TEST_F(FrontTest, TellsWhyItFailedAlsoWhenThatCannotBeTakenBack) {
+  const LostAnswer netd(lost, "DELETE /sandboxes/", 1'000'000);
+  setenv("NETD_HOST", lost, 1);
+  json two = container_on_two();
+  two["networks"]["shop"]["static_ips"] = {"10.99.0.7"};
+  expect_error(setup, two, "no configured subnet contains IP address 10.99.0.7");
+  unsetenv("NETD_HOST");
+}
+
+TEST_F(FrontTest, TakesDownTheRestAfterAFailure) {
+  answer(setup, container_on_two());
+  const std::string first = api("/networks/backend")["Id"].get<std::string>();
+  const LostAnswer netd(lost, "POST /networks/" + first, 1'000'000);
+  setenv("NETD_HOST", lost, 1);
+  EXPECT_EQ(call(teardown, container_on_two()).status, 1);
+  EXPECT_EQ(api("/sandboxes"), json::array());
+  unsetenv("NETD_HOST");
+}
+
+TEST_F(FrontTest, FailsWhenItsAnswerIsNotHeard) {
+  EXPECT_EQ(call("version >/dev/full", json::object()).status, 1);
 }
 
 TEST_F(FrontTest, PublishesRangesOnTheFamilyAskedFor) {
@@ -218,11 +271,11 @@ TEST_F(FrontTest, CompletesANewNetwork) {
   bare["subnets"] = {{{"subnet", "10.7.5.9/24"}}};
   bare["ipv6_enabled"] = false;
   EXPECT_EQ(answer("create", creation(bare))["subnets"],
-            json::parse(R"([{"subnet":"10.7.5.9/24","gateway":"10.7.5.1"}])"));
+            json::parse(R"([{"subnet":"10.7.5.0/24","gateway":"10.7.5.1"}])"));
   bare["internal"] = true;
   bare["dns_enabled"] = false;
   EXPECT_EQ(answer("create", creation(bare))["subnets"],
-            json::parse(R"([{"subnet":"10.7.5.9/24"}])"));
+            json::parse(R"([{"subnet":"10.7.5.0/24"}])"));
 }
 
 // Answers of netavark 2.0 to the same.
@@ -319,6 +372,19 @@ TEST_F(FrontTest, RefusesANewNetworkThatCanNotBe) {
                "ipam driver dhcp is not supported with ipvlan");
   expect_error("create", creation(network("shop", {{"subnets", {{{"subnet", "10.5.0.0"}}}}})),
                "invalid subnet 10.5.0.0");
+  for (
+      const auto& [subnets, why] : std::map<std::string, std::string>{
+          {R"([{"subnet":"10.1.0.0/24"},{"subnet":"10.1.0.0/25"}])",
+           "subnets 10.1.0.0/24 and 10.1.0.0/25 overlap"},
+          {R"([{"subnet":"10.1.0.0/24","gateway":"10.2.0.1"}])",
+           "gateway 10.2.0.1 not in subnet 10.1.0.0/24"},
+          {R"([{"subnet":"10.1.0.0/24","gateway":"nonsense"}])", "invalid IP address nonsense"},
+          {R"([{"subnet":"10.1.0.0/24","lease_range":{"start_ip":"10.1.0.9","end_ip":"10.9.0.9"}}])",
+           "lease range end_ip 10.9.0.9 not in subnet 10.1.0.0/24"}}) {
+    const json shop = network("shop", {{"subnets", json::parse(subnets)}});
+    expect_error("create", creation(shop), why);
+    expect_error("create", shop, why);
+  }
   expect_error(
       "create",
       creation(network("shop", {{"subnets", json::array()}}), {{"subnets", {"10.0.0.0/8"}}}),
