@@ -1,9 +1,7 @@
 #include "sandbox/owner_watch.h"
 
-#include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -49,12 +47,8 @@ OwnerWatch::OwnerWatch()
 
 void OwnerWatch::watch(const std::string& key, const ProcessIdentity& process) {
   forget(key);
-  // glibc 2.36 declares pidfd_open() for C only.
-  Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)));
-  if (!pidfd && errno != ESRCH && errno != EINVAL)
-    fail(fmt::format("watch process {}", process.pid));
-  // After the pidfd: it is of that process, or of a later one with its number.
-  if (!pidfd || !is_alive(process)) return remind(key);
+  Fd pidfd = open_process(process);
+  if (!pidfd) return remind(key);
   const std::uint64_t number = next_number_++;
   add(epoll_.get(), pidfd.get(), EPOLLIN, number);
   by_number_[number] = key;

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "sandbox/fd.h"
+
 namespace sandbox {
 
 /// `started` is the start time in clock ticks since boot: field 22 of /proc/PID/stat, proc(5).
@@ -18,11 +20,17 @@ struct ProcessIdentity {
 /// namespace: SO_PEERCRED says 0).
 std::optional<ProcessIdentity> identify_process(int pid);
 
+/// A descriptor of that very process, also when its number is given to another (pidfd_open(2)):
+/// readable when the last of its threads has ended. Empty when it is gone. Throws
+/// std::system_error.
+Fd open_process(const ProcessIdentity& process);
+
 /// A process, not a zombie, in the network namespace at `path`; nothing when there is none to be
 /// seen in /proc. Looks at all processes.
 std::optional<ProcessIdentity> find_process_in(const std::string& path);
 
-/// Whether that very process still runs. A zombie has ended.
+/// Whether that very process still runs: any thread of it. A zombie has ended. Throws
+/// std::system_error.
 bool is_alive(const ProcessIdentity& process);
 
 }  // namespace sandbox

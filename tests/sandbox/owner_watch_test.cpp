@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "sandbox/netns.h"
@@ -31,6 +33,28 @@ class OwnerWatchTest : public tests::NamespaceTest {
       while (done)
         pause();
       _exit(1);
+    }
+    char byte = 0;
+    EXPECT_EQ(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    return child;
+  }
+  /// The same, but only its second thread is left.
+  static pid_t start_process_of_threads() {
+    int ready[2];
+    EXPECT_EQ(pipe(ready), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      const std::string first = "/proc/" + std::to_string(getpid()) + "/ns/net";
+      if (unshare(CLONE_NEWNET) != 0) _exit(1);
+      std::thread([&] {
+        while (access(first.c_str(), F_OK) == 0) {  // a thread that has ended is in none
+        }
+        static_cast<void>(write(ready[1], "x", 1));
+        pause();
+      }).detach();
+      syscall(SYS_exit, 0);
     }
     char byte = 0;
     EXPECT_EQ(read(ready[0], &byte, 1), 1);
@@ -80,6 +104,16 @@ TEST_F(OwnerWatchTest, IsNotTakenInByALaterProcessWithTheSameNumber) {
   watch.watch("web", earlier);
   EXPECT_THAT(next(watch), ElementsAre("web"));
   kill_process(process);
+}
+
+TEST_F(OwnerWatchTest, AProcessLivesAsLongAsTheLastOfItsThreads) {
+  OwnerWatch watch;
+  const pid_t process = start_process_of_threads();
+  watch.watch("web", *sandbox::identify_process(process));
+  pollfd ready{watch.fd(), POLLIN, 0};
+  EXPECT_EQ(poll(&ready, 1, 0), 0);
+  kill_process(process);
+  EXPECT_THAT(next(watch), ElementsAre("web"));
 }
 
 TEST_F(OwnerWatchTest, TellsThatAPathIsGone) {
@@ -153,6 +187,18 @@ TEST_F(OwnerWatchTest, FindsWhoLivesInANamespace) {
   EXPECT_EQ(found->pid, process);
   kill_process(process);
   EXPECT_FALSE(sandbox::find_process_in("/run/pin"));
+  sandbox::unpin("/run/pin");
+}
+
+TEST_F(OwnerWatchTest, FindsWhoLivesInANamespaceWithoutItsFirstThread) {
+  const pid_t process = start_process_of_threads();
+  const std::string tasks = "/proc/" + std::to_string(process) + "/task/";
+  const std::string thread = shell("ls " + tasks + " | tail -n 1");
+  sandbox::pin_existing(tasks + thread.substr(0, thread.find('\n')) + "/ns/net", "/run/pin");
+  const auto found = sandbox::find_process_in("/run/pin");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->pid, process);
+  kill_process(process);
   sandbox::unpin("/run/pin");
 }
 
