@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -21,8 +20,8 @@ namespace {
 constexpr std::uint64_t timer_number = 0;
 constexpr std::uint64_t directories_number = 1;
 constexpr std::uint64_t first_process_number = 2;
-constexpr std::time_t seconds_between_looks = 5;
-constexpr long reminder_nanoseconds = 250'000'000;
+constexpr std::chrono::milliseconds between_looks{5000};
+constexpr std::chrono::milliseconds before_reminder{250};
 
 [[noreturn]] void fail(const std::string& act) {
   throw std::system_error(errno, std::system_category(), act);
@@ -84,6 +83,7 @@ std::vector<std::string> OwnerWatch::ended() {
     std::array<char, 4096> read_away{};
     if (number == timer_number) {
       static_cast<void>(read(timer_.get(), read_away.data(), read_away.size()));
+      due_.reset();
       for (const std::string& key : std::exchange(reminders_, {}))
         keys.push_back(key);
       look_at_paths(keys);
@@ -113,13 +113,17 @@ std::vector<std::uint64_t> OwnerWatch::ready() {
   return numbers;
 }
 
-/// Runs while there is something to look at or to say.
+/// Runs while there is something to look at or to say. What it was set to before stays if it is
+/// earlier: else each new path or reminder would put off what the others wait for.
 void OwnerWatch::set_timer() {
+  if (reminders_.empty() && paths_.empty()) return;
+  const auto wait = reminders_.empty() ? between_looks : before_reminder;
+  const auto due = Clock::now() + wait;
+  if (due_ && *due_ <= due) return;
+  due_ = due;
   itimerspec when{};
-  if (!reminders_.empty())
-    when.it_value.tv_nsec = reminder_nanoseconds;
-  else if (!paths_.empty())
-    when.it_value.tv_sec = seconds_between_looks;
+  when.it_value.tv_sec = std::chrono::floor<std::chrono::seconds>(wait).count();
+  when.it_value.tv_nsec = std::chrono::nanoseconds(wait % std::chrono::seconds(1)).count();
   timerfd_settime(timer_.get(), 0, &when, nullptr);
 }
 

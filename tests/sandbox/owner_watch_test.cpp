@@ -147,6 +147,24 @@ TEST_F(OwnerWatchTest, TellsThatAPathWasOnlyUnmounted) {
   sandbox::unpin("/run/pin");
 }
 
+TEST_F(OwnerWatchTest, LooksAtPathsHoweverOftenOthersCome) {
+  sandbox::pin_new("/run/mine");
+  sandbox::pin_existing("/run/mine", "/run/pin");
+  sandbox::pin_existing("/run/mine", "/run/other");
+  OwnerWatch watch;
+  watch.watch("web", "/run/mine", "/run/pin");
+  shell("umount /run/mine");
+  std::vector<std::string> ended;
+  for (int second = 0; second < 8 && ended.empty(); ++second) {
+    pollfd ready{watch.fd(), POLLIN, 0};
+    if (poll(&ready, 1, 1000) == 1) ended = watch.ended();
+    watch.watch("other", "/run/other", "/run/pin");
+  }
+  EXPECT_THAT(ended, ElementsAre("web"));
+  sandbox::unpin("/run/other");
+  sandbox::unpin("/run/pin");
+}
+
 TEST_F(OwnerWatchTest, WhatIsDeletedBesideAPathIsNoNews) {
   sandbox::pin_new("/run/mine");
   sandbox::pin_existing("/run/mine", "/run/pin");
