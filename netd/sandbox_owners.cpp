@@ -63,7 +63,7 @@ void Controller::State::make_room_for(const SandboxSpec& spec) {
   for (const SandboxRecord* other : all) {
     if (other->spec.name != spec.name && other->sandbox.id != spec.id) continue;
     if (!is_of_others(*other) || has_owner(*other) || busy.contains(other->sandbox.id)) continue;
-    if (sandbox::find_process_in(other->sandbox.netns)) continue;
+    if (sandbox::Residents().find(other->sandbox.netns)) continue;
     for (const EndpointRecord* endpoint : records.endpoints_of_sandbox(other->sandbox.id))
       if (!owed_by(*endpoint, *records.network(endpoint->network_id)).empty()) return;
     log::info("a sandbox makes room for the next of its name: its process has ended",
@@ -78,8 +78,11 @@ void Controller::use_owner_watch(sandbox::OwnerWatch& owners) {
 
 std::vector<std::string> Controller::ended_sandboxes() {
   State& state = *state_;
+  const std::vector<std::string> ended = state.owners->ended();
+  if (ended.empty()) return {};
+  const sandbox::Residents residents;
   std::vector<std::string> gone;
-  for (const std::string& id : state.owners->ended()) {
+  for (const std::string& id : ended) {
     const SandboxRecord* sandbox = state.records.sandbox(id);
     if (!sandbox) continue;
     if (state.busy.contains(id)) {
@@ -88,7 +91,7 @@ std::vector<std::string> Controller::ended_sandboxes() {
     }
     SandboxRecord record = *sandbox;
     if (!state.has_owner(record)) {
-      record.process = sandbox::find_process_in(record.sandbox.netns);
+      record.process = residents.find(record.sandbox.netns);
       if (record.process) state.write(record);
     }
     if (state.has_owner(record)) {

@@ -200,11 +200,13 @@ TEST_F(OwnerWatchTest, FindsWhoLivesInANamespace) {
   const pid_t process = start_process();
   const std::string path = "/proc/" + std::to_string(process) + "/ns/net";
   sandbox::pin_existing(path, "/run/pin");
-  const auto found = sandbox::find_process_in("/run/pin");
+  const auto found = sandbox::Residents().find("/run/pin");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->pid, process);
+  const sandbox::Residents before;
   kill_process(process);
-  EXPECT_FALSE(sandbox::find_process_in("/run/pin"));
+  EXPECT_FALSE(before.find("/run/pin")) << "it lived there";
+  EXPECT_FALSE(sandbox::Residents().find("/run/pin"));
   sandbox::unpin("/run/pin");
 }
 
@@ -213,7 +215,7 @@ TEST_F(OwnerWatchTest, FindsWhoLivesInANamespaceWithoutItsFirstThread) {
   const std::string tasks = "/proc/" + std::to_string(process) + "/task/";
   const std::string thread = shell("ls " + tasks + " | tail -n 1");
   sandbox::pin_existing(tasks + thread.substr(0, thread.find('\n')) + "/ns/net", "/run/pin");
-  const auto found = sandbox::find_process_in("/run/pin");
+  const auto found = sandbox::Residents().find("/run/pin");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->pid, process);
   kill_process(process);
