@@ -252,6 +252,9 @@ struct Controller::State {
   bool has_owner(const SandboxRecord& sandbox) const;
   /// From now on netd is told when that ends.
   void watch_owner(const SandboxRecord& sandbox);
+  /// False when it has ended, and nobody lives in the namespace either. Else it is watched again,
+  /// or who lives there is from now on; `residents` are looked up when they are needed.
+  bool keeps_owner(const SandboxRecord& sandbox, std::optional<sandbox::Residents>& residents);
   /// Removes a sandbox with the name or id of a new one if what it was for has ended: a container
   /// that starts again must not be refused for the sake of the one that it replaces.
   void make_room_for(const SandboxSpec& spec);

@@ -57,6 +57,23 @@ bool Controller::State::has_owner(const SandboxRecord& sandbox) const {
   return kernel.is_namespace(sandbox.spec.netns_path, sandbox.sandbox.netns);
 }
 
+bool Controller::State::keeps_owner(const SandboxRecord& sandbox,
+                                    std::optional<sandbox::Residents>& residents) {
+  if (busy.contains(sandbox.sandbox.id)) {
+    owners->remind(sandbox.sandbox.id);
+    return true;
+  }
+  SandboxRecord record = sandbox;
+  if (!has_owner(record)) {
+    if (!residents) residents.emplace();
+    record.process = residents->find(record.sandbox.netns);
+  }
+  if (!has_owner(record)) return false;
+  watch_owner(record);
+  records.put(record);  // not into the store: the next start finds out as we did
+  return true;
+}
+
 void Controller::State::make_room_for(const SandboxSpec& spec) {
   if (!owners) return;
   const std::vector<const SandboxRecord*> all = records.sandboxes();
@@ -78,24 +95,18 @@ void Controller::use_owner_watch(sandbox::OwnerWatch& owners) {
 
 std::vector<std::string> Controller::ended_sandboxes() {
   State& state = *state_;
-  const std::vector<std::string> ended = state.owners->ended();
-  if (ended.empty()) return {};
-  const sandbox::Residents residents;
+  std::optional<sandbox::Residents> residents;
   std::vector<std::string> gone;
-  for (const std::string& id : ended) {
+  for (const std::string& id : state.owners->ended()) {
     const SandboxRecord* sandbox = state.records.sandbox(id);
-    if (!sandbox) continue;
-    if (state.busy.contains(id)) {
+    try {
+      if (!sandbox || state.keeps_owner(*sandbox, residents)) continue;
+    } catch (const std::exception& error) {
+      log::warn(
+          "a sandbox whose process has ended is looked at again: it can't be seen who else "
+          "lives there",
+          {{"sandbox", sandbox->spec.name}, {"error", error.what()}});
       state.owners->remind(id);
-      continue;
-    }
-    SandboxRecord record = *sandbox;
-    if (!state.has_owner(record)) {
-      record.process = residents.find(record.sandbox.netns);
-      if (record.process) state.write(record);
-    }
-    if (state.has_owner(record)) {
-      state.watch_owner(record);
       continue;
     }
     for (const SandboxRecord* other : state.records.sandboxes())
