@@ -2,6 +2,7 @@
 // says goodbye").
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "netd/controller_state.h"
@@ -64,7 +65,8 @@ bool Controller::State::keeps_owner(const SandboxRecord& sandbox,
     return true;
   }
   SandboxRecord record = sandbox;
-  if (!has_owner(record)) {
+  // The namespace of one that shares is another's, and so are the processes in it.
+  if (!has_owner(record) && record.spec.shared_with.empty()) {
     if (!residents) residents.emplace();
     record.process = residents->find(record.sandbox.netns);
   }
@@ -74,18 +76,27 @@ bool Controller::State::keeps_owner(const SandboxRecord& sandbox,
   return true;
 }
 
+std::vector<const SandboxRecord*> Controller::State::sharers_of(const std::string& id) const {
+  std::vector<const SandboxRecord*> sharers = records.sandboxes();
+  std::erase_if(sharers, [&](const SandboxRecord* one) { return one->spec.shared_with != id; });
+  return sharers;
+}
+
 void Controller::State::make_room_for(const SandboxSpec& spec) {
   if (!owners) return;
-  const std::vector<const SandboxRecord*> all = records.sandboxes();
-  for (const SandboxRecord* other : all) {
+  for (const SandboxRecord* other : records.sandboxes()) {
     if (other->spec.name != spec.name && other->sandbox.id != spec.id) continue;
     if (!is_of_others(*other) || has_owner(*other) || busy.contains(other->sandbox.id)) continue;
-    if (sandbox::Residents().find(other->sandbox.netns)) continue;
+    if (other->spec.shared_with.empty() && sandbox::Residents().find(other->sandbox.netns))
+      continue;
     for (const EndpointRecord* endpoint : records.endpoints_of_sandbox(other->sandbox.id))
       if (!owed_by(*endpoint, *records.network(endpoint->network_id)).empty()) return;
     log::info("a sandbox makes room for the next of its name: its process has ended",
               {{"sandbox", other->spec.name}, {"id", log::short_id(other->sandbox.id)}});
+    for (const SandboxRecord* sharer : sharers_of(other->sandbox.id))
+      remove_sandbox(*sharer);
     remove_sandbox(*other);
+    return make_room_for(spec);  // what is left of the list may have gone with it
   }
 }
 
@@ -109,9 +120,10 @@ std::vector<std::string> Controller::ended_sandboxes() {
       state.owners->remind(id);
       continue;
     }
-    for (const SandboxRecord* other : state.records.sandboxes())
-      if (other->spec.shared_with == id) gone.push_back(other->sandbox.id);
-    gone.push_back(id);
+    for (const SandboxRecord* sharer : state.sharers_of(id))
+      if (std::ranges::find(gone, sharer->sandbox.id) == gone.end())
+        gone.push_back(sharer->sandbox.id);
+    if (std::ranges::find(gone, id) == gone.end()) gone.push_back(id);
   }
   return gone;
 }

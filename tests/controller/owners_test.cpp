@@ -123,6 +123,40 @@ TEST_F(OwnersTest, OneThatCannotBeLookedAtIsToldAgain) {
   controller_.reset();
 }
 
+TEST_F(OwnersTest, OneThatSharesEndsWithItsOwnProcess) {
+  create_sandbox("web", {"shop"});
+  create_sandbox("sidecar", {}, {.pid = start_process(), .shared_with = "web"});
+  EXPECT_EQ(controller_->sandbox("sidecar").sandbox->process->pid, process_);
+  EXPECT_EQ(controller_->sandbox("sidecar").sandbox->netns_source,
+            controller_->sandbox("web").sandbox->sandbox.netns);
+  // Also where others live in the namespace: it is not its own.
+  sandbox::pin_existing("/proc/self/ns/net",
+                        controller_->sandbox("sidecar").sandbox->sandbox.netns);
+  end_process();
+  EXPECT_THAT(ended(), ElementsAre(id_of("sidecar")));
+  sandbox::unpin(controller_->sandbox("sidecar").sandbox->sandbox.netns);
+}
+
+TEST_F(OwnersTest, OneThatSharesIsToldOnceWhenAllEnd) {
+  const int process = start_process();
+  create_sandbox("web", {"shop"}, {.pid = process});
+  create_sandbox("sidecar", {}, {.pid = process, .shared_with = "web"});
+  end_process();
+  EXPECT_THAT(ended(), ElementsAre(id_of("sidecar"), id_of("web")));
+}
+
+TEST_F(OwnersTest, TheNextOfThatNameDoesNotWaitForThoseThatShareItsNamespace) {
+  const int process = start_process();
+  create_sandbox("web", {"shop"}, {.pid = process});
+  create_sandbox("sidecar", {}, {.pid = process, .shared_with = "web"});
+  end_process();
+  create_sandbox("web", {"shop"}, {.pid = start_process()});
+  EXPECT_THAT(refusal([&] { controller_->sandbox("sidecar"); }), HasSubstr("No such container"));
+  create_sandbox("sidecar", {}, {.pid = process_, .shared_with = "web"});
+  end_process();
+  create_sandbox("sidecar", {}, {.pid = start_process(), .shared_with = "web"});
+}
+
 TEST_F(OwnersTest, ItIsToldAgainUntilItIsRemoved) {
   create_sandbox("web", {"shop"}, {.pid = start_process()});
   const std::string id = id_of("web");
