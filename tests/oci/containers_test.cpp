@@ -102,6 +102,19 @@ TEST_P(Containers, StartAgainUnderTheSameId) {
   }
 }
 
+TEST_P(Containers, OfOneIdInTwoRootsLeaveTheFirstItsNetwork) {
+  run("c1", {.annotations = {{"io.netd.networks", "bridge"}}});
+  make_bundle("c2");
+  const std::string elsewhere = std::string(GetParam()) + " --root /run/oci2 ";
+  const e2e::Result refused = attempt(
+      elsewhere + "create -b /run/bundles/c2 c1 </dev/null >/run/c2.log 2>&1; cat /run/c2.log");
+  EXPECT_THAT(words_of(refused), HasSubstr("already in use"));
+  attempt(elsewhere + "delete --force c1");
+  EXPECT_EQ(sandboxes(), "c1\n") << "poststop is called for the second, too";
+  EXPECT_THAT(inside("c1", "ip -o -4 address show eth0"),
+              HasSubstr(address_of("c1", "bridge") + "/"));
+}
+
 TEST_P(Containers, StartSixteenAtOnceFromOneBundle) {
   shell("netctl network create --subnet 10.5.0.0/24 shop");
   make_bundle("pattern", {.annotations = {{"io.netd.networks", "shop"}},

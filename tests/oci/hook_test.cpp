@@ -9,7 +9,13 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class HookTest : public OciTest {};
+class HookTest : public OciTest {
+ protected:
+  /// In a network namespace of its own; its number.
+  static std::string start_process() {
+    return shell("unshare --net sh -c 'sleep 60 >/dev/null 2>&1 & echo -n $!'");
+  }
+};
 INSTANTIATE_TEST_SUITE_P(Of, HookTest, ::testing::Values("runc"),
                          [](const auto& one) { return std::string(one.param); });
 
@@ -24,6 +30,7 @@ TEST_P(HookTest, MayBeCalledTwice) {
   }
   EXPECT_EQ(address_of("c1", "bridge"), address);
   EXPECT_EQ(inside("c1", "cat /proc/self/mountinfo | grep /etc/"), mounts);
+  kill(pid_of("c1"), SIGKILL);
   for (int turn = 0; turn < 2; ++turn) {
     const e2e::Result stopped = hook("poststop", R"({"id":"c1","status":"running","pid":0})");
     EXPECT_EQ(stopped.status, 0) << stopped.output;
@@ -41,7 +48,7 @@ TEST_P(HookTest, OfOldRuntimesIsPrestart) {
 
 TEST_P(HookTest, TellsAnotherContainerOfThatIdFromTheOneThatRuns) {
   run("c1");
-  const std::string other = shell("unshare --net sh -c 'sleep 60 >/dev/null 2>&1 & echo -n $!'");
+  const std::string other = start_process();
   const e2e::Result refused =
       hook("createRuntime", R"({"id":"c1","pid":)" + other + R"(,"bundle":"/nowhere"})");
   EXPECT_EQ(refused.status, 1);
@@ -49,6 +56,42 @@ TEST_P(HookTest, TellsAnotherContainerOfThatIdFromTheOneThatRuns) {
   EXPECT_THAT(refused.output, HasSubstr("already in use"));
   EXPECT_EQ(sandboxes(), "c1\n");
   shell("kill -9 " + other);
+}
+
+TEST_P(HookTest, TakesNoSandboxOfOthersForItsOwn) {
+  const std::string id(64, 'a');
+  const std::string process = start_process();
+  shell("netctl sandbox create --id " + id + " --pid " + process + " --network bridge cni");
+  const std::string state = R"({"id":")" + id + R"(","pid":)" + process + R"(,"annotations":)";
+  const e2e::Result refused =
+      hook("createRuntime", state + R"({"io.netd.networks":"bridge","io.netd.files":"none"}})");
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.output, HasSubstr("its network namespace is that of sandbox cni already"));
+  EXPECT_EQ(hook("createRuntime", state + R"({"io.netd.files":"none"}})").status, 0);
+  EXPECT_EQ(sandboxes(), "cni\n");
+  EXPECT_EQ(hook("poststop", R"({"id":")" + id + "\"}").status, 0);
+  EXPECT_EQ(sandboxes(), "cni\n");
+}
+
+TEST_P(HookTest, GivesTheNextOfAnIdInOneNamespaceWhatThatAsksFor) {
+  shell(
+      "netctl network create --subnet 10.5.0.0/24 front;"
+      "netctl network create --subnet 10.6.0.0/24 back; ip netns add vm");
+  const auto start_on = [&](const std::string& network) {
+    const std::string process = start_process();
+    const e2e::Result made = hook(
+        "createRuntime", R"({"id":"vm","pid":)" + process +
+                             R"(,"annotations":{"io.netd.netns":"/run/netns/vm",)" +
+                             R"("io.netd.files":"none","io.netd.networks":")" + network + "\"}}");
+    EXPECT_EQ(made.status, 0) << made.output;
+    shell("kill -9 " + process);
+  };
+  start_on("front");
+  EXPECT_THAT(shell("ip -n vm -o -4 address show eth0"), HasSubstr("10.5.0."));
+  start_on("back");
+  EXPECT_THAT(shell("ip -n vm -o -4 address show eth0"), HasSubstr("10.6.0."));
+  EXPECT_EQ(hook("poststop", R"({"id":"vm"})").status, 0);
+  EXPECT_EQ(sandboxes(), "") << "netd itself keeps it as long as its path is there";
 }
 
 TEST_P(HookTest, GivesUpBeforeTheRuntimeKillsIt) {
