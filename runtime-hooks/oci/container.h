@@ -19,6 +19,7 @@ struct Container {
 
   // From config.json.
   std::string rootfs;  // absolute; empty = not known
+  bool is_read_only = false;
   std::string hostname;
   std::string domainname;
   std::string netns_path;  // linux.namespaces: the one to join; empty = a new one, or the host's

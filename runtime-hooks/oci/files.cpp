@@ -52,6 +52,17 @@ bool is_same_file(int one, int other) {
          first.st_ino == second.st_ino;
 }
 
+/// Not open when it can't be had.
+Descriptor copy_mount(const std::string& path, bool read_only) {
+  Descriptor mount(open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+                        (read_only ? MOUNT_ATTR_RDONLY : 0u);
+  if (mount && mount_setattr(mount.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+    return Descriptor(-1);
+  return mount;
+}
+
 /// As a program that has `root` as its root directory would open it.
 Descriptor open_in(int root, const std::string& path, std::uint64_t flags, std::uint64_t mode = 0) {
   open_how how{};
@@ -78,13 +89,13 @@ void put_over(int root, const Source& source, std::vector<std::string>& problems
                                    source.file.target, std::system_category().message(errno)));
 }
 
-void enter_and_mount(int mount_namespace, const std::string& rootfs,
+void enter_and_mount(int mount_namespace, const std::string& path,
                      const std::vector<Source>& sources, std::vector<std::string>& problems) {
   // setns(2) takes a thread that shares its root directory with none.
   if (unshare(CLONE_FS) < 0 || setns(mount_namespace, CLONE_NEWNS) < 0)
     fail("enter the container's mount namespace");
   constexpr int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  const Descriptor before_pivot(rootfs.empty() ? -1 : open(rootfs.c_str(), flags));
+  const Descriptor before_pivot(path.empty() ? -1 : open(path.c_str(), flags));
   const Descriptor root(before_pivot ? dup(before_pivot.get()) : open("/", flags));
   for (const Source& source : sources)
     put_over(root.get(), source, problems);
@@ -92,7 +103,7 @@ void enter_and_mount(int mount_namespace, const std::string& rootfs,
 
 }  // namespace
 
-std::vector<std::string> mount_files(int pid, const std::string& rootfs,
+std::vector<std::string> mount_files(int pid, const Root& root,
                                      const std::vector<FileMount>& files) {
   std::vector<std::string> problems;
   const std::string path = fmt::format("/proc/{}/ns/mnt", pid);
@@ -102,8 +113,7 @@ std::vector<std::string> mount_files(int pid, const std::string& rootfs,
   if (is_same_file(theirs.get(), ours.get())) return problems;
   std::vector<Source> sources;
   for (const FileMount& file : files) {
-    Descriptor mount(open_tree(AT_FDCWD, file.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-    if (mount)
+    if (Descriptor mount = copy_mount(file.source, root.read_only))
       sources.push_back({std::move(mount), file});
     else
       problems.push_back(
@@ -113,7 +123,7 @@ std::vector<std::string> mount_files(int pid, const std::string& rootfs,
   std::exception_ptr failure;
   std::thread([&] {
     try {
-      enter_and_mount(theirs.get(), rootfs, sources, problems);
+      enter_and_mount(theirs.get(), root.path, sources, problems);
     } catch (...) {
       failure = std::current_exception();
     }

@@ -13,15 +13,21 @@ struct FileMount {
   std::string target;  // "etc/hosts", in the container's root
 };
 
-/// Bind-mounts them in the mount namespace of process `pid`, below the directory `rootfs` there
-/// (before the runtime's pivot_root(2); after it, below its root). Symbolic links in the container
-/// lead nowhere else. One that is there already stays, so that this can be done twice. A missing
-/// target is made.
+/// Where a container's files are.
+struct Root {
+  std::string path;  // before the runtime's pivot_root(2); empty: its mount namespace's
+  bool read_only = false;
+};
+
+/// Bind-mounts them in the mount namespace of process `pid`, below its root (after pivot_root(2)
+/// that of the namespace). Symbolic links in the container lead nowhere else. One that is there
+/// already stays, so that this can be done twice. A missing target is made. Nothing in them is
+/// executed, and in a container whose root is read-only they are, too.
 ///
 /// Returns what could not be done, in words; the container can run without. Does nothing for a
 /// process that shares this one's mount namespace. Throws std::system_error when the process is
 /// gone.
-std::vector<std::string> mount_files(int pid, const std::string& rootfs,
+std::vector<std::string> mount_files(int pid, const Root& root,
                                      const std::vector<FileMount>& files);
 
 }  // namespace runtime_hooks::oci

@@ -150,7 +150,8 @@ void Hook::put_files(const Container& container, const json& sandbox) {
   for (const std::string& name : wanted_files(container))
     files.push_back({sandbox.at(fields.at(name)).get<std::string>(), "etc/" + name});
   if (files.empty() || container.pid <= 0) return;
-  for (const std::string& problem : mount_files(container.pid, container.rootfs, files))
+  const Root root{.path = container.rootfs, .read_only = container.is_read_only};
+  for (const std::string& problem : mount_files(container.pid, root, files))
     notes_ << "netd-hook: " << problem << '\n';
 }
 

@@ -40,6 +40,18 @@ TEST_P(Containers, HaveTheirAddressesNamesAndFiles) {
       << "nothing is written into image or bundle";
 }
 
+TEST_P(Containers, WithAReadOnlyRootWriteNoneOfTheirFiles) {
+  run("c1", {.change = ".root.readonly=true"});
+  EXPECT_EQ(inside("c1",
+                   "for file in resolv.conf hosts hostname; do"
+                   "  echo evil 2>/dev/null >>/etc/$file && echo $file; done; true"),
+            "");
+  EXPECT_THAT(inside("c1", "grep ' /etc/hosts ' /proc/self/mountinfo"),
+              HasSubstr(" ro,nosuid,nodev,noexec"));
+  run("c2");
+  EXPECT_EQ(inside("c2", "echo 10.9.9.9 mine >>/etc/hosts && grep -c mine /etc/hosts"), "1\n");
+}
+
 TEST_P(Containers, FindEachOtherByNameAliasHostnameAndId) {
   shell("netctl network create --subnet 10.5.0.0/24 shop");
   run("c1", {.annotations = {{"io.netd.networks", "shop:ip=10.5.0.9,alias=www"},

@@ -41,6 +41,7 @@ TEST(Container, IsReadFromRuncsState) {
   EXPECT_EQ(container.id, "c1");
   EXPECT_EQ(container.pid, 42);
   EXPECT_EQ(container.rootfs, "/b/rootfs");
+  EXPECT_TRUE(container.is_read_only);
   EXPECT_EQ(container.hostname, "www");
   EXPECT_EQ(container.domainname, "d.test");
   EXPECT_EQ(container.netns_path, "/run/netns/x");
@@ -60,6 +61,7 @@ TEST(Container, IsReadFromCrunsState) {
                                              bundle(R"({"root":{"path":"/images/busybox"}})"));
   EXPECT_EQ(container.pid, 42);
   EXPECT_EQ(container.rootfs, "/images/busybox");
+  EXPECT_FALSE(container.is_read_only);
   EXPECT_THAT(container.netns_path, IsEmpty());
 }
 
