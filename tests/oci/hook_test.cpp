@@ -1,13 +1,25 @@
 // netd-hook itself: said twice, at the wrong time, to a netd that is not there.
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
+#include <array>
+#include <cstring>
+#include <fstream>
+
+#include "sandbox/fd.h"
 #include "tests/oci/machine.h"
 
 namespace oci {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+
+/// Where the hook itself has to make the files' places.
+constexpr const char* without_mounts =
+    ".mounts |= map(select(.source | tostring | startswith(\"/run/bundles\") | not))";
 
 class HookTest : public OciTest {
  protected:
@@ -126,8 +138,7 @@ TEST_P(HookTest, RefusesWhatItDoesNotUnderstand) {
 
 TEST_P(HookTest, IsNotLedAstrayByLinksInTheImage) {
   shell("mkdir /run/precious && echo mine > /run/precious/hosts");
-  make_bundle("c1", {.change_after_hooks = ".mounts |= map(select(.source | tostring | "
-                                           "startswith(\"/run/bundles\") | not))"});
+  make_bundle("c1", {.change_after_hooks = without_mounts});
   shell(
       "ln -s /run/precious/hosts /run/bundles/c1/rootfs/etc/hosts;"
       "ln -s ../../../../run/precious/hosts /run/bundles/c1/rootfs/etc/hostname");
@@ -136,6 +147,42 @@ TEST_P(HookTest, IsNotLedAstrayByLinksInTheImage) {
   EXPECT_EQ(shell("cat /run/precious/hosts"), "mine\n");
   start("c1");
   EXPECT_THAT(inside("c1", "cat /etc/resolv.conf"), HasSubstr("nameserver"));
+}
+
+TEST_P(HookTest, MakesWhatLinksInTheImageLeadTo) {
+  make_bundle("c1", {.change_after_hooks = without_mounts});
+  shell(
+      "cd /run/bundles/c1/rootfs/etc && ln -s ../run/systemd/resolve/stub-resolv.conf resolv.conf;"
+      "ln -s /var/lib/hosts hosts; ln -s ../../../../tmp/name hostname");
+  const e2e::Result created = create("c1");
+  ASSERT_EQ(created.status, 0) << created.output;
+  start("c1");
+  EXPECT_THAT(inside("c1", "cat /etc/resolv.conf /etc/hosts /etc/hostname"),
+              AllOf(HasSubstr("nameserver"), HasSubstr("host-of-c1\n"), HasSubstr("\thost-of-c1")));
+}
+
+TEST_P(HookTest, TellsSyslogWhatItCouldNotDo) {
+  make_bundle("c1", {.change_after_hooks = without_mounts});
+  shell("ln -s hosts /run/bundles/c1/rootfs/etc/hosts");  // to itself
+  const sandbox::Fd log(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, "/run/syslog");
+  ASSERT_EQ(bind(log.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  std::ofstream("/run/logging-hook")
+      << "#!/bin/sh\nexec unshare --mount --propagation slave sh -c 'mount -t tmpfs none /dev && "
+         "mknod -m 666 "
+         "/dev/null c 1 3 && ln -s /run/syslog /dev/log && exec " NETD_PROGRAMS
+         "/netd-hook createRuntime'\n";
+  shell(
+      "chmod +x /run/logging-hook; cd /run/bundles/c1;"
+      "jq '.hooks.createRuntime[0].path=\"/run/logging-hook\"' config.json >edited;"
+      "mv edited config.json");
+  const e2e::Result created = create("c1");
+  ASSERT_EQ(created.status, 0) << created.output;
+  std::array<char, 4096> heard{};
+  ASSERT_GT(recv(log.get(), heard.data(), heard.size() - 1, 0), 0);
+  EXPECT_THAT(heard.data(), HasSubstr("over /etc/hosts of the container: Too many levels"));
 }
 
 TEST_P(HookTest, LeavesTheFilesAloneThatItIsToldTo) {
