@@ -44,6 +44,8 @@ void take_config(const json& config, Container& container) {
   container.is_read_only = member(root, "readonly") == true;
   if (!container.rootfs.empty() && container.rootfs[0] != '/')
     container.rootfs = container.bundle + "/" + container.rootfs;
+  for (const json& mount : member(config, "mounts"))
+    container.mounts[text(mount, "destination")] = text(mount, "source");
   for (const json& name_space : member(member(config, "linux"), "namespaces"))
     if (text(name_space, "type") == "network") container.netns_path = text(name_space, "path");
 }

@@ -24,6 +24,8 @@ struct Container {
   std::string domainname;
   std::string netns_path;  // linux.namespaces: the one to join; empty = a new one, or the host's
 
+  std::map<std::string, std::string> mounts;  // destination -> source
+
   /// Null when there is none.
   const std::string* annotation(const std::string& key) const;
 };

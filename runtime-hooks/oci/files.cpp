@@ -31,10 +31,16 @@ using sandbox::Fd;
   throw std::system_error(errno, std::system_category(), act);
 }
 
-/// A copy of the file's mount, which can be put into another mount namespace.
+/// The file as this mount namespace has it, for use in another.
 struct Source {
-  Fd mount;
+  Fd mount;  // a copy, which can be put there; of a placeholder just the file
   FileMount file;
+};
+
+struct Changes {
+  std::vector<Source> files;
+  std::vector<Source> placeholders;
+  Fd descriptors;  // /proc/self/fd: after pivot_root(2) there may be no other way to it
 };
 
 bool is_same_file(int one, int other) {
@@ -98,41 +104,57 @@ void put_over(int root, const Source& source, std::vector<std::string>& problems
                                    source.file.target, std::system_category().message(errno)));
 }
 
-void enter_and_mount(int mount_namespace, const std::string& path,
-                     const std::vector<Source>& sources, std::vector<std::string>& problems) {
+/// umount2(2) takes nothing but a path: that of the descriptor.
+void take_away(int root, int descriptors, const Source& placeholder,
+               std::vector<std::string>& problems) {
+  const Fd target = open_in(root, placeholder.file.target, O_PATH);
+  if (!target || !is_same_file(placeholder.mount.get(), target.get())) return;
+  if (fchdir(descriptors) < 0 || umount2(std::to_string(target.get()).c_str(), MNT_DETACH) < 0)
+    problems.push_back(fmt::format("unmount {} from /{} of the container: {}",
+                                   placeholder.file.source, placeholder.file.target,
+                                   std::system_category().message(errno)));
+}
+
+void enter_and_change(int mount_namespace, const std::string& path, const Changes& changes,
+                      std::vector<std::string>& problems) {
   // setns(2) takes a thread that shares its root directory with none.
   if (unshare(CLONE_FS) < 0 || setns(mount_namespace, CLONE_NEWNS) < 0)
     fail("enter the container's mount namespace");
   constexpr int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
   const Fd before_pivot(path.empty() ? -1 : open(path.c_str(), flags));
   const Fd root(before_pivot ? dup(before_pivot.get()) : open("/", flags));
-  for (const Source& source : sources)
-    put_over(root.get(), source, problems);
+  for (const Source& file : changes.files)
+    put_over(root.get(), file, problems);
+  for (const Source& placeholder : changes.placeholders)
+    take_away(root.get(), changes.descriptors.get(), placeholder, problems);
 }
 
 }  // namespace
 
-std::vector<std::string> mount_files(int pid, const Root& root,
-                                     const std::vector<FileMount>& files) {
+std::vector<std::string> mount_files(int pid, const Root& root, const std::vector<FileMount>& files,
+                                     const std::vector<FileMount>& placeholders) {
   std::vector<std::string> problems;
   const std::string path = fmt::format("/proc/{}/ns/mnt", pid);
   const Fd theirs(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!theirs) fail("open " + path);
   const Fd ours(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
   if (is_same_file(theirs.get(), ours.get())) return problems;
-  std::vector<Source> sources;
+  Changes changes{.descriptors = Fd(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC))};
   for (const FileMount& file : files) {
     if (Fd mount = copy_mount(file.source, root.read_only))
-      sources.push_back({std::move(mount), file});
+      changes.files.push_back({std::move(mount), file});
     else
       problems.push_back(
           fmt::format("take {}: {}", file.source, std::system_category().message(errno)));
   }
+  for (const FileMount& file : placeholders)
+    if (Fd own{open(file.source.c_str(), O_PATH | O_CLOEXEC)})
+      changes.placeholders.push_back({std::move(own), file});
   // On a thread of its own: this one stays where netd's socket is.
   std::exception_ptr failure;
   std::thread([&] {
     try {
-      enter_and_mount(theirs.get(), root.path, sources, problems);
+      enter_and_change(theirs.get(), root.path, changes, problems);
     } catch (...) {
       failure = std::current_exception();
     }

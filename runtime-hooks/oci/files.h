@@ -24,10 +24,13 @@ struct Root {
 /// already stays, so that this can be done twice. A missing target is made. Nothing in them is
 /// executed, and in a container whose root is read-only they are, too.
 ///
+/// `placeholders` are bound there already, from their sources: they are taken away, so that the
+/// image's own files are seen.
+///
 /// Returns what could not be done, in words; the container can run without. Does nothing for a
 /// process that shares this one's mount namespace. Throws std::system_error when the process is
 /// gone.
-std::vector<std::string> mount_files(int pid, const Root& root,
-                                     const std::vector<FileMount>& files);
+std::vector<std::string> mount_files(int pid, const Root& root, const std::vector<FileMount>& files,
+                                     const std::vector<FileMount>& placeholders);
 
 }  // namespace runtime_hooks::oci

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -146,12 +147,19 @@ json Hook::make_sandbox(const Container& container, json request, const std::str
 void Hook::put_files(const Container& container, const json& sandbox) {
   static const std::map<std::string, const char*> fields{
       {"resolv.conf", "ResolvConfPath"}, {"hosts", "HostsPath"}, {"hostname", "HostnamePath"}};
-  std::vector<FileMount> files;
-  for (const std::string& name : wanted_files(container))
-    files.push_back({sandbox.at(fields.at(name)).get<std::string>(), "etc/" + name});
-  if (files.empty() || container.pid <= 0) return;
+  const std::vector<std::string> wanted = wanted_files(container);
+  std::vector<FileMount> files, placeholders;
+  for (const auto& [name, field] : fields) {
+    const std::string target = "etc/" + name;
+    const auto mount = container.mounts.find("/" + target);
+    if (std::ranges::find(wanted, name) != wanted.end())
+      files.push_back({sandbox.at(field).get<std::string>(), target});
+    else if (mount != container.mounts.end() && mount->second.ends_with("/netd/" + name))
+      placeholders.push_back({mount->second, target});  // netctl oci add-hooks'
+  }
+  if (container.pid <= 0 || (files.empty() && placeholders.empty())) return;
   const Root root{.path = container.rootfs, .read_only = container.is_read_only};
-  for (const std::string& problem : mount_files(container.pid, root, files))
+  for (const std::string& problem : mount_files(container.pid, root, files, placeholders))
     notes_ << "netd-hook: " << problem << '\n';
 }
 

@@ -52,6 +52,18 @@ TEST_P(Containers, WithAReadOnlyRootWriteNoneOfTheirFiles) {
   EXPECT_EQ(inside("c2", "echo 10.9.9.9 mine >>/etc/hosts && grep -c mine /etc/hosts"), "1\n");
 }
 
+TEST_P(Containers, HaveTheImagesFilesWhereNetdIsToldToBringNone) {
+  make_bundle("c1", {.annotations = {{"io.netd.files", "hosts"}}});
+  shell("echo nameserver 9.9.9.9 >/run/bundles/c1/rootfs/etc/resolv.conf");
+  const e2e::Result created = create("c1");
+  ASSERT_EQ(created.status, 0) << words_of(created);
+  start("c1");
+  EXPECT_THAT(inside("c1", "cat /etc/hosts"), HasSubstr("host-of-c1"));
+  EXPECT_EQ(inside("c1", "echo >>/etc/resolv.conf; cat /etc/resolv.conf"),
+            "nameserver 9.9.9.9\n\n");
+  EXPECT_EQ(shell("cat /run/bundles/c1/netd/*"), "") << "all containers of the bundle have these";
+}
+
 TEST_P(Containers, FindEachOtherByNameAliasHostnameAndId) {
   shell("netctl network create --subnet 10.5.0.0/24 shop");
   run("c1", {.annotations = {{"io.netd.networks", "shop:ip=10.5.0.9,alias=www"},

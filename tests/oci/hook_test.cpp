@@ -185,11 +185,5 @@ TEST_P(HookTest, TellsSyslogWhatItCouldNotDo) {
   EXPECT_THAT(heard.data(), HasSubstr("over /etc/hosts of the container: Too many levels"));
 }
 
-TEST_P(HookTest, LeavesTheFilesAloneThatItIsToldTo) {
-  run("c1", {.annotations = {{"io.netd.files", "hosts"}}});
-  EXPECT_THAT(inside("c1", "cat /etc/hosts"), HasSubstr("host-of-c1"));
-  EXPECT_EQ(inside("c1", "cat /etc/resolv.conf"), "");
-}
-
 }  // namespace
 }  // namespace oci
