@@ -44,10 +44,9 @@ void check_identity(const Controller::State& state, const SandboxSpec& spec) {
 }
 
 void check_sharing(const SandboxSpec& spec) {
-  const int sources = !spec.netns_path.empty() + spec.pid.has_value() + !spec.shared_with.empty();
-  if (sources > 1)
+  if (!spec.netns_path.empty() && (spec.pid || !spec.shared_with.empty()))
     throw std::invalid_argument(
-        "NetnsPath, Pid and SharedWith exclude each other: a sandbox has one network namespace");
+        "NetnsPath excludes Pid and SharedWith: a sandbox has one network namespace");
   if (spec.pid && *spec.pid <= 0)
     throw std::invalid_argument(fmt::format("Pid {} is no process id", *spec.pid));
   if (spec.shared_with.empty()) return;
@@ -134,7 +133,7 @@ std::string source_of(const Controller::State& state, const SandboxSpec& spec, b
 /// A namespace belongs to one sandbox, and the host's to none.
 void check_namespace(const Controller::State& state, const SandboxSpec& spec,
                      const std::string& source) {
-  if (spec.netns_path.empty() && !spec.pid) return;
+  if (!spec.shared_with.empty() || (spec.netns_path.empty() && !spec.pid)) return;
   if (state.kernel.is_namespace(source, ""))
     throw std::invalid_argument(fmt::format(
         "{} is the host's own network namespace: use the network host instead", source));
@@ -301,11 +300,10 @@ std::vector<EndpointRecord> Controller::State::take_down(const SandboxRecord& re
 }
 
 void Controller::State::check_removable(const SandboxRecord& record) const {
-  for (const SandboxRecord* other : records.sandboxes())
-    if (other->spec.shared_with == record.sandbox.id)
-      throw Error(ErrorKind::conflict,
-                  fmt::format("sandbox {} lives in the namespace of {}: remove {} first",
-                              other->spec.name, record.spec.name, other->spec.name));
+  for (const SandboxRecord* other : sharers_of(record.sandbox.id))
+    throw Error(ErrorKind::conflict,
+                fmt::format("sandbox {} lives in the namespace of {}: remove {} first",
+                            other->spec.name, record.spec.name, other->spec.name));
 }
 
 void Controller::State::publish_removal(const SandboxRecord& record,

@@ -244,7 +244,7 @@ struct Controller::State {
   void publish_removal(const SandboxRecord& sandbox, const std::vector<EndpointRecord>& endpoints);
 
   // --- whose namespaces they are (sandbox_owners.cpp)
-  /// The process that is named, or whose path is.
+  /// The process that is named, or whose path is: that has the namespace, or shares another's.
   static std::optional<sandbox::ProcessIdentity> adopted_process(const SandboxSpec& spec);
   /// Whether its namespace was somebody else's before it was the sandbox's.
   static bool is_of_others(const SandboxRecord& sandbox);
@@ -252,8 +252,14 @@ struct Controller::State {
   bool has_owner(const SandboxRecord& sandbox) const;
   /// From now on netd is told when that ends.
   void watch_owner(const SandboxRecord& sandbox);
-  /// Removes a sandbox with the name or id of a new one if what it was for has ended: a container
-  /// that starts again must not be refused for the sake of the one that it replaces.
+  /// False when it has ended, and nobody lives in the namespace either. Else it is watched again,
+  /// or who lives there is from now on; `residents` are looked up when they are needed.
+  bool keeps_owner(const SandboxRecord& sandbox, std::optional<sandbox::Residents>& residents);
+  /// Those that live in its namespace.
+  std::vector<const SandboxRecord*> sharers_of(const std::string& id) const;
+  /// Removes a sandbox with the name or id of a new one if what it was for has ended, and those
+  /// that share it: a container that starts again must not be refused for the sake of the one that
+  /// it replaces.
   void make_room_for(const SandboxSpec& spec);
 
   // --- removing (controller_sandboxes.cpp, controller_networks.cpp); return failures

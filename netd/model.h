@@ -166,7 +166,7 @@ struct SandboxSpec {
   std::string hostname;
   std::string domainname;
   std::string netns_path;   // adopt; empty = make one
-  std::optional<int> pid;   // adopt /proc/PID/ns/net
+  std::optional<int> pid;   // adopt /proc/PID/ns/net; with shared_with: who shares it
   std::string shared_with;  // another sandbox's reference
   std::vector<Attachment> networks;
   std::vector<drivers::PortBinding> ports;

@@ -2,6 +2,7 @@
 // says goodbye").
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "netd/controller_state.h"
@@ -57,18 +58,45 @@ bool Controller::State::has_owner(const SandboxRecord& sandbox) const {
   return kernel.is_namespace(sandbox.spec.netns_path, sandbox.sandbox.netns);
 }
 
+bool Controller::State::keeps_owner(const SandboxRecord& sandbox,
+                                    std::optional<sandbox::Residents>& residents) {
+  if (busy.contains(sandbox.sandbox.id)) {
+    owners->remind(sandbox.sandbox.id);
+    return true;
+  }
+  SandboxRecord record = sandbox;
+  // The namespace of one that shares is another's, and so are the processes in it.
+  if (!has_owner(record) && record.spec.shared_with.empty()) {
+    if (!residents) residents.emplace();
+    record.process = residents->find(record.sandbox.netns);
+  }
+  if (!has_owner(record)) return false;
+  watch_owner(record);
+  records.put(record);  // not into the store: the next start finds out as we did
+  return true;
+}
+
+std::vector<const SandboxRecord*> Controller::State::sharers_of(const std::string& id) const {
+  std::vector<const SandboxRecord*> sharers = records.sandboxes();
+  std::erase_if(sharers, [&](const SandboxRecord* one) { return one->spec.shared_with != id; });
+  return sharers;
+}
+
 void Controller::State::make_room_for(const SandboxSpec& spec) {
   if (!owners) return;
-  const std::vector<const SandboxRecord*> all = records.sandboxes();
-  for (const SandboxRecord* other : all) {
+  for (const SandboxRecord* other : records.sandboxes()) {
     if (other->spec.name != spec.name && other->sandbox.id != spec.id) continue;
     if (!is_of_others(*other) || has_owner(*other) || busy.contains(other->sandbox.id)) continue;
-    if (sandbox::find_process_in(other->sandbox.netns)) continue;
+    if (other->spec.shared_with.empty() && sandbox::Residents().find(other->sandbox.netns))
+      continue;
     for (const EndpointRecord* endpoint : records.endpoints_of_sandbox(other->sandbox.id))
       if (!owed_by(*endpoint, *records.network(endpoint->network_id)).empty()) return;
     log::info("a sandbox makes room for the next of its name: its process has ended",
               {{"sandbox", other->spec.name}, {"id", log::short_id(other->sandbox.id)}});
+    for (const SandboxRecord* sharer : sharers_of(other->sandbox.id))
+      remove_sandbox(*sharer);
     remove_sandbox(*other);
+    return make_room_for(spec);  // what is left of the list may have gone with it
   }
 }
 
@@ -78,26 +106,24 @@ void Controller::use_owner_watch(sandbox::OwnerWatch& owners) {
 
 std::vector<std::string> Controller::ended_sandboxes() {
   State& state = *state_;
+  std::optional<sandbox::Residents> residents;
   std::vector<std::string> gone;
   for (const std::string& id : state.owners->ended()) {
     const SandboxRecord* sandbox = state.records.sandbox(id);
-    if (!sandbox) continue;
-    if (state.busy.contains(id)) {
+    try {
+      if (!sandbox || state.keeps_owner(*sandbox, residents)) continue;
+    } catch (const std::exception& error) {
+      log::warn(
+          "a sandbox whose process has ended is looked at again: it can't be seen who else "
+          "lives there",
+          {{"sandbox", sandbox->spec.name}, {"error", error.what()}});
       state.owners->remind(id);
       continue;
     }
-    SandboxRecord record = *sandbox;
-    if (!state.has_owner(record)) {
-      record.process = sandbox::find_process_in(record.sandbox.netns);
-      if (record.process) state.write(record);
-    }
-    if (state.has_owner(record)) {
-      state.watch_owner(record);
-      continue;
-    }
-    for (const SandboxRecord* other : state.records.sandboxes())
-      if (other->spec.shared_with == id) gone.push_back(other->sandbox.id);
-    gone.push_back(id);
+    for (const SandboxRecord* sharer : state.sharers_of(id))
+      if (std::ranges::find(gone, sharer->sandbox.id) == gone.end())
+        gone.push_back(sharer->sandbox.id);
+    if (std::ranges::find(gone, id) == gone.end()) gone.push_back(id);
   }
   return gone;
 }

@@ -31,10 +31,9 @@ netd::client::Response Daemon::ask(std::string_view method, const std::string& t
   std::optional<Clock::time_point> give_up;  // since it went away
   for (;;) {
     try {
-      if (!client_) client_ = std::make_unique<netd::client::Client>(host_, left());
-      return client_->request(method, target, body);
+      // A client's deadline is that of each request, and what is left gets less.
+      return netd::client::Client(host_, left()).request(method, target, body);
     } catch (const std::runtime_error&) {
-      client_.reset();
       if (!give_up) give_up = std::min(end_, Clock::now() + patience_.without_daemon);
       if (Clock::now() + moment >= *give_up) throw;
     }

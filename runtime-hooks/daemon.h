@@ -3,7 +3,6 @@
 #pragma once
 
 #include <chrono>
-#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <stdexcept>
 #include <string>
@@ -48,7 +47,6 @@ class Daemon {
   std::string host_;
   Patience patience_;
   Clock::time_point end_;
-  std::unique_ptr<netd::client::Client> client_;
 };
 
 }  // namespace runtime_hooks

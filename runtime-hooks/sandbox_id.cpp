@@ -97,4 +97,11 @@ std::string sandbox_name(std::string_view container) {
   return name;
 }
 
+bool is_label(std::string_view text) {
+  constexpr std::size_t longest = 63;
+  return !text.empty() && text.size() <= longest && std::ranges::all_of(text, [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_';
+  });
+}
+
 }  // namespace runtime_hooks

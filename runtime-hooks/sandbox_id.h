@@ -22,4 +22,7 @@ std::string sandbox_name(std::string_view container);
 /// Whether that is 64 lower-case hex digits.
 bool is_sandbox_id(std::string_view text);
 
+/// Whether that can be one label of a DNS name: at most 63 letters, digits, '-' and '_'.
+bool is_label(std::string_view text);
+
 }  // namespace runtime_hooks

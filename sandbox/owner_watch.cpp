@@ -1,16 +1,13 @@
 #include "sandbox/owner_watch.h"
 
-#include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -23,8 +20,8 @@ namespace {
 constexpr std::uint64_t timer_number = 0;
 constexpr std::uint64_t directories_number = 1;
 constexpr std::uint64_t first_process_number = 2;
-constexpr std::time_t seconds_between_looks = 5;
-constexpr long reminder_nanoseconds = 250'000'000;
+constexpr std::chrono::milliseconds between_looks{5000};
+constexpr std::chrono::milliseconds before_reminder{250};
 
 [[noreturn]] void fail(const std::string& act) {
   throw std::system_error(errno, std::system_category(), act);
@@ -49,12 +46,8 @@ OwnerWatch::OwnerWatch()
 
 void OwnerWatch::watch(const std::string& key, const ProcessIdentity& process) {
   forget(key);
-  // glibc 2.36 declares pidfd_open() for C only.
-  Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)));
-  if (!pidfd && errno != ESRCH && errno != EINVAL)
-    fail(fmt::format("watch process {}", process.pid));
-  // After the pidfd: it is of that process, or of a later one with its number.
-  if (!pidfd || !is_alive(process)) return remind(key);
+  Fd pidfd = open_process(process);
+  if (!pidfd) return remind(key);
   const std::uint64_t number = next_number_++;
   add(epoll_.get(), pidfd.get(), EPOLLIN, number);
   by_number_[number] = key;
@@ -90,6 +83,7 @@ std::vector<std::string> OwnerWatch::ended() {
     std::array<char, 4096> read_away{};
     if (number == timer_number) {
       static_cast<void>(read(timer_.get(), read_away.data(), read_away.size()));
+      due_.reset();
       for (const std::string& key : std::exchange(reminders_, {}))
         keys.push_back(key);
       look_at_paths(keys);
@@ -119,13 +113,17 @@ std::vector<std::uint64_t> OwnerWatch::ready() {
   return numbers;
 }
 
-/// Runs while there is something to look at or to say.
+/// Runs while there is something to look at or to say. What it was set to before stays if it is
+/// earlier: else each new path or reminder would put off what the others wait for.
 void OwnerWatch::set_timer() {
+  if (reminders_.empty() && paths_.empty()) return;
+  const auto wait = reminders_.empty() ? between_looks : before_reminder;
+  const auto due = Clock::now() + wait;
+  if (due_ && *due_ <= due) return;
+  due_ = due;
   itimerspec when{};
-  if (!reminders_.empty())
-    when.it_value.tv_nsec = reminder_nanoseconds;
-  else if (!paths_.empty())
-    when.it_value.tv_sec = seconds_between_looks;
+  when.it_value.tv_sec = std::chrono::floor<std::chrono::seconds>(wait).count();
+  when.it_value.tv_nsec = std::chrono::nanoseconds(wait % std::chrono::seconds(1)).count();
   timerfd_settime(timer_.get(), 0, &when, nullptr);
 }
 

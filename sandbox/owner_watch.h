@@ -7,8 +7,10 @@
 // its mounts everywhere), and every five seconds for who only unmounts.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -41,6 +43,7 @@ class OwnerWatch {
   std::vector<std::string> ended();
 
  private:
+  using Clock = std::chrono::steady_clock;
   struct Process {
     Fd pidfd;
     std::uint64_t number = 0;  // what epoll calls it
@@ -57,7 +60,8 @@ class OwnerWatch {
 
   Fd epoll_;
   Fd timer_;
-  Fd directories_;  // inotify; none without paths
+  std::optional<Clock::time_point> due_;  // what the timer is set to; absent: to nothing
+  Fd directories_;                        // inotify; none without paths
   std::uint64_t next_number_;
   std::map<std::string, Process> processes_;
   std::map<std::uint64_t, std::string> by_number_;

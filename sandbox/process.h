@@ -2,8 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "sandbox/fd.h"
 
 namespace sandbox {
 
@@ -18,11 +22,26 @@ struct ProcessIdentity {
 /// namespace: SO_PEERCRED says 0).
 std::optional<ProcessIdentity> identify_process(int pid);
 
-/// A process, not a zombie, in the network namespace at `path`; nothing when there is none to be
-/// seen in /proc. Looks at all processes.
-std::optional<ProcessIdentity> find_process_in(const std::string& path);
+/// A descriptor of that very process, also when its number is given to another (pidfd_open(2)):
+/// readable when the last of its threads has ended. Empty when it is gone. Throws
+/// std::system_error.
+Fd open_process(const ProcessIdentity& process);
 
-/// Whether that very process still runs. A zombie has ended.
+/// Whether that very process still runs: any thread of it. A zombie has ended. Throws
+/// std::system_error.
 bool is_alive(const ProcessIdentity& process);
+
+/// Who lives in which network namespace, as /proc showed it when this was made: that looks at all
+/// processes, which is too long to do for each of many namespaces.
+class Residents {
+ public:
+  /// Throws std::system_error.
+  Residents();
+  /// One that lives in the namespace at `path` still; nothing when there is none.
+  std::optional<ProcessIdentity> find(const std::string& path) const;
+
+ private:
+  std::map<std::uint64_t, std::vector<int>> by_netns_;  // the namespace's inode -> processes
+};
 
 }  // namespace sandbox

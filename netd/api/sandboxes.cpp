@@ -101,6 +101,10 @@ Response inspect_sandbox(const Call& call, Context& context) {
 }
 
 Response remove_sandbox(const Call& call, Context& context) {
+  const Filters filters = Filters::parse(call.parameter("filters"));
+  check_sandbox_filters(filters);
+  if (!accepts(filters, picture_of(context.controller.sandbox(call.id), context.controller)))
+    throw Error(ErrorKind::not_found, "the sandbox " + call.id + " is not the one that is meant");
   if (const auto plugins = context.verbs ? context.verbs->asked_by_sandbox(call.id) : no_plugins;
       !plugins.empty())
     return ask_later(*context.verbs, plugins, [id = call.id](RemoteVerbs& verbs) {

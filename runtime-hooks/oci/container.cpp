@@ -39,9 +39,13 @@ void take_annotations(const json& from, Container& container) {
 void take_config(const json& config, Container& container) {
   container.hostname = text(config, "hostname");
   container.domainname = text(config, "domainname");
-  container.rootfs = text(member(config, "root"), "path");
+  const json& root = member(config, "root");
+  container.rootfs = text(root, "path");
+  container.is_read_only = member(root, "readonly") == true;
   if (!container.rootfs.empty() && container.rootfs[0] != '/')
     container.rootfs = container.bundle + "/" + container.rootfs;
+  for (const json& mount : member(config, "mounts"))
+    container.mounts[text(mount, "destination")] = text(mount, "source");
   for (const json& name_space : member(member(config, "linux"), "namespaces"))
     if (text(name_space, "type") == "network") container.netns_path = text(name_space, "path");
 }

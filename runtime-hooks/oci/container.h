@@ -19,9 +19,12 @@ struct Container {
 
   // From config.json.
   std::string rootfs;  // absolute; empty = not known
+  bool is_read_only = false;
   std::string hostname;
   std::string domainname;
   std::string netns_path;  // linux.namespaces: the one to join; empty = a new one, or the host's
+
+  std::map<std::string, std::string> mounts;  // destination -> source
 
   /// Null when there is none.
   const std::string* annotation(const std::string& key) const;

@@ -9,40 +9,38 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdint>
 #include <exception>
+#include <filesystem>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "sandbox/fd.h"
+
 namespace runtime_hooks::oci {
 namespace {
 
-/// sandbox::Fd lives in a folder that this one knows nothing of.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
+namespace fs = std::filesystem;
+using sandbox::Fd;
 
 [[noreturn]] void fail(const std::string& act) {
   throw std::system_error(errno, std::system_category(), act);
 }
 
-/// A copy of the file's mount, which can be put into another mount namespace.
+/// The file as this mount namespace has it, for use in another.
 struct Source {
-  Descriptor mount;
+  Fd mount;  // a copy, which can be put there; of a placeholder just the file
   FileMount file;
+};
+
+struct Changes {
+  std::vector<Source> files;
+  std::vector<Source> placeholders;
+  Fd descriptors;  // /proc/self/fd: after pivot_root(2) there may be no other way to it
 };
 
 bool is_same_file(int one, int other) {
@@ -52,25 +50,53 @@ bool is_same_file(int one, int other) {
          first.st_ino == second.st_ino;
 }
 
+/// Not open when it can't be had.
+Fd copy_mount(const std::string& path, bool read_only) {
+  Fd mount(open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+                        (read_only ? MOUNT_ATTR_RDONLY : 0u);
+  if (mount && mount_setattr(mount.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+    return Fd();
+  return mount;
+}
+
 /// As a program that has `root` as its root directory would open it.
-Descriptor open_in(int root, const std::string& path, std::uint64_t flags, std::uint64_t mode = 0) {
+Fd open_in(int root, const std::string& path, std::uint64_t flags, std::uint64_t mode = 0) {
   open_how how{};
   how.flags = flags | O_CLOEXEC;
   how.mode = mode;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return Descriptor(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+  return Fd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
 }
 
-Descriptor open_or_make(int root, const std::string& path) {
-  Descriptor file = open_in(root, path, O_PATH);
+Fd open_or_make_directory(int root, const fs::path& path) {
+  Fd directory = open_in(root, path.empty() ? "." : path, O_PATH | O_DIRECTORY);
+  if (directory || errno != ENOENT) return directory;
+  if (const Fd parent = open_or_make_directory(root, path.parent_path()))
+    mkdirat(parent.get(), path.filename().c_str(), 0755);
+  return open_in(root, path, O_PATH | O_DIRECTORY);
+}
+
+/// A link to what is not there, as images have them for whom /run is filled at the start, gets what
+/// it leads to.
+Fd open_or_make(int root, const fs::path& path, int links = 8) {
+  Fd file = open_in(root, path, O_PATH);
   if (file || errno != ENOENT) return file;
-  mkdirat(root, path.substr(0, path.find('/')).c_str(), 0755);
-  if (!open_in(root, path, O_CREAT | O_RDONLY | O_NONBLOCK, 0644)) return Descriptor(-1);
+  const Fd directory = open_or_make_directory(root, path.parent_path());
+  if (!directory) return Fd();
+  std::array<char, PATH_MAX> link{};
+  if (readlinkat(directory.get(), path.filename().c_str(), link.data(), link.size() - 1) > 0) {
+    if (links == 0) return Fd();
+    const fs::path target = (path.parent_path() / link.data()).lexically_normal();
+    return open_or_make(root, target.relative_path(), links - 1);
+  }
+  if (!open_in(root, path, O_CREAT | O_RDONLY | O_NONBLOCK, 0644)) return Fd();
   return open_in(root, path, O_PATH);
 }
 
 void put_over(int root, const Source& source, std::vector<std::string>& problems) {
-  const Descriptor target = open_or_make(root, source.file.target);
+  const Fd target = open_or_make(root, source.file.target);
   if (target && is_same_file(source.mount.get(), target.get())) return;
   if (!target || move_mount(source.mount.get(), "", target.get(), "",
                             MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
@@ -78,42 +104,57 @@ void put_over(int root, const Source& source, std::vector<std::string>& problems
                                    source.file.target, std::system_category().message(errno)));
 }
 
-void enter_and_mount(int mount_namespace, const std::string& rootfs,
-                     const std::vector<Source>& sources, std::vector<std::string>& problems) {
+/// umount2(2) takes nothing but a path: that of the descriptor.
+void take_away(int root, int descriptors, const Source& placeholder,
+               std::vector<std::string>& problems) {
+  const Fd target = open_in(root, placeholder.file.target, O_PATH);
+  if (!target || !is_same_file(placeholder.mount.get(), target.get())) return;
+  if (fchdir(descriptors) < 0 || umount2(std::to_string(target.get()).c_str(), MNT_DETACH) < 0)
+    problems.push_back(fmt::format("unmount {} from /{} of the container: {}",
+                                   placeholder.file.source, placeholder.file.target,
+                                   std::system_category().message(errno)));
+}
+
+void enter_and_change(int mount_namespace, const std::string& path, const Changes& changes,
+                      std::vector<std::string>& problems) {
   // setns(2) takes a thread that shares its root directory with none.
   if (unshare(CLONE_FS) < 0 || setns(mount_namespace, CLONE_NEWNS) < 0)
     fail("enter the container's mount namespace");
   constexpr int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  const Descriptor before_pivot(rootfs.empty() ? -1 : open(rootfs.c_str(), flags));
-  const Descriptor root(before_pivot ? dup(before_pivot.get()) : open("/", flags));
-  for (const Source& source : sources)
-    put_over(root.get(), source, problems);
+  const Fd before_pivot(path.empty() ? -1 : open(path.c_str(), flags));
+  const Fd root(before_pivot ? dup(before_pivot.get()) : open("/", flags));
+  for (const Source& file : changes.files)
+    put_over(root.get(), file, problems);
+  for (const Source& placeholder : changes.placeholders)
+    take_away(root.get(), changes.descriptors.get(), placeholder, problems);
 }
 
 }  // namespace
 
-std::vector<std::string> mount_files(int pid, const std::string& rootfs,
-                                     const std::vector<FileMount>& files) {
+std::vector<std::string> mount_files(int pid, const Root& root, const std::vector<FileMount>& files,
+                                     const std::vector<FileMount>& placeholders) {
   std::vector<std::string> problems;
   const std::string path = fmt::format("/proc/{}/ns/mnt", pid);
-  const Descriptor theirs(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd theirs(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!theirs) fail("open " + path);
-  const Descriptor ours(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+  const Fd ours(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
   if (is_same_file(theirs.get(), ours.get())) return problems;
-  std::vector<Source> sources;
+  Changes changes{.descriptors = Fd(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC))};
   for (const FileMount& file : files) {
-    Descriptor mount(open_tree(AT_FDCWD, file.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-    if (mount)
-      sources.push_back({std::move(mount), file});
+    if (Fd mount = copy_mount(file.source, root.read_only))
+      changes.files.push_back({std::move(mount), file});
     else
       problems.push_back(
           fmt::format("take {}: {}", file.source, std::system_category().message(errno)));
   }
+  for (const FileMount& file : placeholders)
+    if (Fd own{open(file.source.c_str(), O_PATH | O_CLOEXEC)})
+      changes.placeholders.push_back({std::move(own), file});
   // On a thread of its own: this one stays where netd's socket is.
   std::exception_ptr failure;
   std::thread([&] {
     try {
-      enter_and_mount(theirs.get(), rootfs, sources, problems);
+      enter_and_change(theirs.get(), root.path, changes, problems);
     } catch (...) {
       failure = std::current_exception();
     }

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -15,6 +18,7 @@
 #include "runtime-hooks/oci/files.h"
 #include "runtime-hooks/oci/request.h"
 #include "runtime-hooks/sandbox_id.h"
+#include "sandbox/process.h"
 
 namespace runtime_hooks::oci {
 namespace {
@@ -24,8 +28,45 @@ using nlohmann::json;
 constexpr std::chrono::milliseconds patience_with_the_dying{1000};
 constexpr int no_content = 204, not_found = 404, conflict = 409;
 
-std::string target_of(const std::string& id) {
-  return "/sandboxes/" + id;
+/// Whose sandbox it is: "4711@815", the container's process and when it started, so that no other
+/// has that name; "" when the runtime told none. Sandboxes without are none of the hook's.
+constexpr const char* process_label = "io.netd.process";
+
+std::string to_text(const sandbox::ProcessIdentity& process) {
+  return fmt::format("{}@{}", process.pid, process.started);
+}
+
+std::string name_of_process(int pid) {
+  const auto process = sandbox::identify_process(pid);
+  return process ? to_text(*process) : "";
+}
+
+bool is_running(const std::string& name) {
+  const auto process = sandbox::identify_process(std::atoi(name.c_str()));
+  return process && to_text(*process) == name && sandbox::is_alive(*process);
+}
+
+/// Absent for no sandbox, too.
+std::optional<std::string> process_of(const json& sandbox) {
+  const json labels = sandbox.is_null() ? json() : sandbox.at("Labels");
+  if (!labels.contains(process_label)) return std::nullopt;
+  return labels[process_label].get<std::string>();
+}
+
+json shared_with(const json& owner, const json& request, int pid) {
+  json shared{{"Id", request["Id"]},
+              {"Name", request["Name"]},
+              {"SharedWith", owner["Id"]},
+              {"Labels", request["Labels"]}};
+  if (pid > 0) shared["Pid"] = pid;
+  return shared;
+}
+
+std::string already_a_sandbox(const json& owner) {
+  return fmt::format(
+      "its network namespace is that of sandbox {} already, whose networks and ports it has: "
+      "io.netd.networks and io.netd.publish have to go",
+      owner.at("Name").get<std::string>());
 }
 
 std::string netns_of_process(int pid) {
@@ -50,72 +91,84 @@ NamespaceSource source_of(const Container& container) {
 
 }  // namespace
 
-/// The sandbox of an earlier call for this container, if there is one; null for none.
-json Hook::find_ours(const Container& container, const std::string& netns) {
-  const auto answer = daemon_.ask("GET", target_of(sandbox_id("oci", container.id)));
-  if (!answer.ok()) return nullptr;
-  json sandbox = answer.json();
-  return is_same_namespace(sandbox.at("NetnsPath").get<std::string>(), netns) ? sandbox : nullptr;
+/// Null for none.
+json Hook::find_sandbox(const std::string& id) {
+  const auto answer = daemon_.ask("GET", "/sandboxes/" + id);
+  if (answer.status == not_found) return nullptr;
+  if (!answer.ok()) throw Refusal(answer.status, answer.message());
+  return answer.json();
 }
 
-/// A container that was killed a moment ago may still be dying while the next one of its id or name
-/// starts: netd makes room as soon as it is dead.
-netd::client::Response Hook::post(const Container& container, const json& request,
-                                  const std::string& netns) {
-  const auto end = Daemon::Clock::now() + patience_with_the_dying;
-  for (;;) {
-    auto answer = daemon_.ask("POST", "/sandboxes", &request);
-    if (answer.status != conflict || Daemon::Clock::now() >= end) return answer;
-    const bool is_taken = answer.message().find("already in use") != std::string::npos;
-    if (!is_taken || !find_ours(container, netns).is_null()) return answer;
-    if (!daemon_.wait_a_moment()) return answer;
-  }
-}
-
-/// The sandbox that has this namespace already, of a pod or made with netctl; empty: none has.
-std::string Hook::find_owner(const std::string& netns) {
+/// The sandbox that has this namespace already, of a pod or made with netctl; null: none has.
+json Hook::find_owner(const std::string& netns) {
   for (const json& sandbox : daemon_.get("/sandboxes"))
     if (sandbox.at("SharedWith").get<std::string>().empty() &&
         is_same_namespace(sandbox.at("NetnsPath").get<std::string>(), netns))
-      return sandbox.at("Id").get<std::string>();
-  return "";
+      return sandbox;
+  return nullptr;
 }
 
-json Hook::make_sandbox(const Container& container, const json& request) {
-  const std::string netns = request.contains("Pid") ? netns_of_process(request["Pid"].get<int>())
-                                                    : request["NetnsPath"].get<std::string>();
-  const auto answer = post(container, request, netns);
-  if (answer.ok()) return answer.json();
-  if (answer.status != conflict) throw Refusal(answer.status, answer.message());
-  if (json ours = find_ours(container, netns); !ours.is_null()) return ours;
-  const std::string owner = find_owner(netns);
-  if (owner.empty() || asks_for_networks(container)) throw Refusal(conflict, answer.message());
-  const json shared{{"Id", request["Id"]},
-                    {"Name", request["Name"]},
-                    {"SharedWith", owner},
-                    {"Labels", request["Labels"]}};
-  const auto sharing = daemon_.ask("POST", "/sandboxes", &shared);
-  if (!sharing.ok()) throw Refusal(sharing.status, sharing.message());
-  return sharing.json();
+/// Only if it is still that process' container's.
+netd::client::Response Hook::remove(const std::string& id, const std::string& process) {
+  const json filters{{"label", {fmt::format("{}={}", process_label, process)}}};
+  return daemon_.ask(
+      "DELETE", fmt::format("/sandboxes/{}?filters={}", id, netd::client::encode(filters.dump())));
+}
+
+/// What has the id already is an earlier call's, or this one's when netd went away before it
+/// answered; or a container's before this one, which netd or we remove as soon as it is dead.
+json Hook::make_sandbox(const Container& container, json request, const std::string& netns) {
+  const auto id = request["Id"].get<std::string>();
+  const auto process = request["Labels"][process_label].get<std::string>();
+  const auto end = Daemon::Clock::now() + patience_with_the_dying;
+  for (;;) {
+    const auto answer = daemon_.ask("POST", "/sandboxes", &request);
+    if (answer.ok()) return answer.json();
+    const Refusal refusal(answer.status, answer.message());
+    if (answer.status != conflict) throw refusal;
+    const json known = find_sandbox(id);
+    const auto whose = process_of(known);
+    if (whose == process) return known;
+    if (whose && !is_running(*whose)) remove(id, *whose);
+    const json owner = whose ? json() : find_owner(netns);
+    if (!owner.is_null()) {
+      if (asks_for_networks(container)) throw Refusal(conflict, already_a_sandbox(owner));
+      if (owner["Id"] == id) return owner;  // CNI's, for this very container
+      if (!request.contains("SharedWith")) {
+        request = shared_with(owner, request, container.pid);
+        continue;
+      }
+    }
+    const bool is_taken = answer.message().find("already in use") != std::string::npos;
+    if (!is_taken || Daemon::Clock::now() >= end || !daemon_.wait_a_moment()) throw refusal;
+  }
 }
 
 void Hook::put_files(const Container& container, const json& sandbox) {
   static const std::map<std::string, const char*> fields{
       {"resolv.conf", "ResolvConfPath"}, {"hosts", "HostsPath"}, {"hostname", "HostnamePath"}};
-  std::vector<FileMount> files;
-  for (const std::string& name : wanted_files(container))
-    files.push_back({sandbox.at(fields.at(name)).get<std::string>(), "etc/" + name});
-  if (files.empty() || container.pid <= 0) return;
-  for (const std::string& problem : mount_files(container.pid, container.rootfs, files))
+  const std::vector<std::string> wanted = wanted_files(container);
+  std::vector<FileMount> files, placeholders;
+  for (const auto& [name, field] : fields) {
+    const std::string target = "etc/" + name;
+    const auto mount = container.mounts.find("/" + target);
+    if (std::ranges::find(wanted, name) != wanted.end())
+      files.push_back({sandbox.at(field).get<std::string>(), target});
+    else if (mount != container.mounts.end() && mount->second.ends_with("/netd/" + name))
+      placeholders.push_back({mount->second, target});  // netctl oci add-hooks'
+  }
+  if (container.pid <= 0 || (files.empty() && placeholders.empty())) return;
+  const Root root{.path = container.rootfs, .read_only = container.is_read_only};
+  for (const std::string& problem : mount_files(container.pid, root, files, placeholders))
     notes_ << "netd-hook: " << problem << '\n';
 }
 
-void Hook::undo(const std::string& id) {
+void Hook::undo(const json& request) {
   try {
-    daemon_.ask("DELETE", target_of(id));
+    remove(request["Id"].get<std::string>(), request["Labels"][process_label].get<std::string>());
   } catch (const std::exception& error) {
-    notes_ << "netd-hook: what was made is left to netd, which removes it when the container's "
-              "process ends: "
+    notes_ << "netd-hook: what was made is left to netd, which removes it with the container's "
+              "process or namespace: "
            << error.what() << '\n';
   }
 }
@@ -130,11 +183,11 @@ void Hook::attach(const Container& container) {
         "the container is in the host's network namespace: its config.json has to ask for a "
         "network namespace (linux.namespaces), or io.netd.networks and io.netd.publish have to go");
   }
-  const json request = create_request(container, source);
+  json request = create_request(container, source);
+  request["Labels"][process_label] = name_of_process(container.pid);
   wanted_files(container);  // says what is wrong with it before anything is made
-  const std::string id = request["Id"].get<std::string>();
   try {
-    const json sandbox = make_sandbox(container, request);
+    const json sandbox = make_sandbox(container, request, netns);
     const auto pin = sandbox.at("NetnsPath").get<std::string>();
     // Where the runtime sees netd's pins: a netd in another PID namespace would have taken another
     // process for this one.
@@ -146,15 +199,24 @@ void Hook::attach(const Container& container) {
   } catch (const Refusal&) {
     throw;  // nothing was made
   } catch (...) {
-    undo(id);
+    undo(request);
     throw;
   }
 }
 
 void Hook::detach(const Container& container) {
   const std::string id = sandbox_id("oci", container.id);
+  const auto end = Daemon::Clock::now() + patience_with_the_dying;
   for (;;) {
-    const auto answer = daemon_.ask("DELETE", target_of(id));
+    const auto process = process_of(find_sandbox(id));
+    if (!process) return;
+    if (is_running(*process)) {
+      // runc calls poststop of a container that was refused because another one has its id.
+      if (Daemon::Clock::now() < end && daemon_.wait_a_moment()) continue;
+      notes_ << "netd-hook: its network stays: the process that it was made for runs\n";
+      return;
+    }
+    const auto answer = remove(id, *process);
     if (answer.status == no_content || answer.status == not_found) return;
     if (answer.status != conflict) throw Refusal(answer.status, answer.message());
     for (const json& sandbox : daemon_.get("/sandboxes"))

@@ -18,17 +18,18 @@ class Hook {
   /// createRuntime, and prestart of old runtimes: makes the container's sandbox and puts its files
   /// into the container. What it throws leaves nothing behind.
   void attach(const Container& container);
-  /// poststop: the sandbox goes. Needs nothing but the container's id.
+  /// poststop: the sandbox goes, unless its container's process runs: then it is another's with
+  /// this id. Needs nothing but the id.
   void detach(const Container& container);
 
  private:
-  nlohmann::json make_sandbox(const Container& container, const nlohmann::json& request);
-  netd::client::Response post(const Container& container, const nlohmann::json& request,
+  nlohmann::json make_sandbox(const Container& container, nlohmann::json request,
                               const std::string& netns);
-  nlohmann::json find_ours(const Container& container, const std::string& netns);
-  std::string find_owner(const std::string& netns);
+  nlohmann::json find_sandbox(const std::string& id);
+  nlohmann::json find_owner(const std::string& netns);
+  netd::client::Response remove(const std::string& id, const std::string& process);
   void put_files(const Container& container, const nlohmann::json& sandbox);
-  void undo(const std::string& id);
+  void undo(const nlohmann::json& request);
 
   Daemon& daemon_;
   std::ostream& notes_;

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <stdexcept>
 
 #include "netd/words/attachment.h"
@@ -70,14 +69,20 @@ json ports_of(const Container& container) {
   }
 }
 
+/// The predefined ones take none, and `bridge` may be behind an id.
+bool takes_aliases(const std::string& network) {
+  constexpr std::size_t shortest_id = 12;
+  const bool is_id = network.size() >= shortest_id && std::ranges::all_of(network, [](char c) {
+                       return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+                     });
+  return !is_id && network != "bridge" && network != "host" && network != "none";
+}
+
 /// A container is found by its id too; one of 64 digits is, as the sandbox's own.
 void add_id_alias(const Container& container, const std::string& name, json& networks) {
-  constexpr std::size_t longest_label = 63;
-  if (is_sandbox_id(container.id) || container.id == name || container.id.size() > longest_label)
-    return;
-  static const std::set<std::string> without_aliases{"bridge", "host", "none"};
+  if (is_sandbox_id(container.id) || container.id == name || !is_label(container.id)) return;
   for (json& network : networks)
-    if (!without_aliases.contains(network["Network"].get<std::string>()))
+    if (takes_aliases(network["Network"].get<std::string>()))
       network["Aliases"].push_back(container.id);
 }
 

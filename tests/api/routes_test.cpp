@@ -115,6 +115,17 @@ TEST_F(Routes, PortsThatALanIgnoresAreWarnedOf) {
   }
 }
 
+TEST_F(Routes, ASandboxGoesOnlyIfItIsTheOneThatIsMeant) {
+  create_network("shop");
+  create_web();
+  EXPECT_EQ(message(404, "DELETE", R"(/sandboxes/web?filters={"label":["tier=back"]})"),
+            "the sandbox web is not the one that is meant");
+  expect(400, "DELETE", R"(/sandboxes/web?filters={"tier":["front"]})");
+  expect(200, "GET", "/sandboxes/web");
+  expect(204, "DELETE", R"(/sandboxes/web?filters={"label":["tier=front"]})");
+  expect(404, "DELETE", R"(/sandboxes/web?filters={"label":["tier=front"]})");
+}
+
 TEST_F(Routes, NetworksComeAndGo) {
   const json body = json::parse(R"({"IPAM":{"Config":[{"Subnet":"10.5.0.0/24"}]}})");
   const std::string id = create_network("shop", body);

@@ -40,6 +40,30 @@ TEST_P(Containers, HaveTheirAddressesNamesAndFiles) {
       << "nothing is written into image or bundle";
 }
 
+TEST_P(Containers, WithAReadOnlyRootWriteNoneOfTheirFiles) {
+  run("c1", {.change = ".root.readonly=true"});
+  EXPECT_EQ(inside("c1",
+                   "for file in resolv.conf hosts hostname; do"
+                   "  echo evil 2>/dev/null >>/etc/$file && echo $file; done; true"),
+            "");
+  EXPECT_THAT(inside("c1", "grep ' /etc/hosts ' /proc/self/mountinfo"),
+              HasSubstr(" ro,nosuid,nodev,noexec"));
+  run("c2");
+  EXPECT_EQ(inside("c2", "echo 10.9.9.9 mine >>/etc/hosts && grep -c mine /etc/hosts"), "1\n");
+}
+
+TEST_P(Containers, HaveTheImagesFilesWhereNetdIsToldToBringNone) {
+  make_bundle("c1", {.annotations = {{"io.netd.files", "hosts"}}});
+  shell("echo nameserver 9.9.9.9 >/run/bundles/c1/rootfs/etc/resolv.conf");
+  const e2e::Result created = create("c1");
+  ASSERT_EQ(created.status, 0) << words_of(created);
+  start("c1");
+  EXPECT_THAT(inside("c1", "cat /etc/hosts"), HasSubstr("host-of-c1"));
+  EXPECT_EQ(inside("c1", "echo >>/etc/resolv.conf; cat /etc/resolv.conf"),
+            "nameserver 9.9.9.9\n\n");
+  EXPECT_EQ(shell("cat /run/bundles/c1/netd/*"), "") << "all containers of the bundle have these";
+}
+
 TEST_P(Containers, FindEachOtherByNameAliasHostnameAndId) {
   shell("netctl network create --subnet 10.5.0.0/24 shop");
   run("c1", {.annotations = {{"io.netd.networks", "shop:ip=10.5.0.9,alias=www"},
@@ -100,6 +124,19 @@ TEST_P(Containers, StartAgainUnderTheSameId) {
     remove("c1");
     shell("rm -r /run/bundles/c1");
   }
+}
+
+TEST_P(Containers, OfOneIdInTwoRootsLeaveTheFirstItsNetwork) {
+  run("c1", {.annotations = {{"io.netd.networks", "bridge"}}});
+  make_bundle("c2");
+  const std::string elsewhere = std::string(GetParam()) + " --root /run/oci2 ";
+  const e2e::Result refused = attempt(
+      elsewhere + "create -b /run/bundles/c2 c1 </dev/null >/run/c2.log 2>&1; cat /run/c2.log");
+  EXPECT_THAT(words_of(refused), HasSubstr("already in use"));
+  attempt(elsewhere + "delete --force c1");
+  EXPECT_EQ(sandboxes(), "c1\n") << "poststop is called for the second, too";
+  EXPECT_THAT(inside("c1", "ip -o -4 address show eth0"),
+              HasSubstr(address_of("c1", "bridge") + "/"));
 }
 
 TEST_P(Containers, StartSixteenAtOnceFromOneBundle) {

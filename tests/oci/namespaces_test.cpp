@@ -56,6 +56,14 @@ TEST_P(Namespaces, OfASandboxAreSharedWithIt) {
   EXPECT_EQ(sandboxes(), "pod\n");
 }
 
+TEST_P(Namespaces, OfASandboxDoNotKeepTheContainersThatNobodyDeletes) {
+  shell("netctl sandbox create --network bridge pod");
+  run("c1", {.change = with_path(netns_of("pod"))});
+  kill(pid_of("c1"), SIGKILL);
+  EXPECT_TRUE(in_time([] { return sandboxes() == "pod\n"; })) << "poststop was never called";
+  shell("netctl sandbox rm pod");
+}
+
 TEST_P(Namespaces, OfAContainerAreSharedWithIt) {
   run("c1");
   run("c2", {.change = with_path("/proc/" + std::to_string(pid_of("c1")) + "/ns/net")});

@@ -37,10 +37,14 @@ TEST(Container, IsReadFromRuncsState) {
       R"({"ociVersion":"1.0.2-dev","id":"c1","status":"creating","pid":42,"bundle":"/b",
           "annotations":{"io.netd.networks":"shop"}})",
       bundle(R"({"root":{"path":"rootfs","readonly":true},"hostname":"www","domainname":"d.test",
+                 "mounts":[{"destination":"/etc/hosts","source":"/b/netd/hosts"},{"destination":"/x"}],
                  "linux":{"namespaces":[{"type":"pid"},{"type":"network","path":"/run/netns/x"}]}})"));
   EXPECT_EQ(container.id, "c1");
   EXPECT_EQ(container.pid, 42);
   EXPECT_EQ(container.rootfs, "/b/rootfs");
+  EXPECT_TRUE(container.is_read_only);
+  EXPECT_THAT(container.mounts,
+              UnorderedElementsAre(Pair("/etc/hosts", "/b/netd/hosts"), Pair("/x", "")));
   EXPECT_EQ(container.hostname, "www");
   EXPECT_EQ(container.domainname, "d.test");
   EXPECT_EQ(container.netns_path, "/run/netns/x");
@@ -60,6 +64,7 @@ TEST(Container, IsReadFromCrunsState) {
                                              bundle(R"({"root":{"path":"/images/busybox"}})"));
   EXPECT_EQ(container.pid, 42);
   EXPECT_EQ(container.rootfs, "/images/busybox");
+  EXPECT_FALSE(container.is_read_only);
   EXPECT_THAT(container.netns_path, IsEmpty());
 }
 

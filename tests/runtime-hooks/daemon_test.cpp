@@ -1,66 +1,15 @@
 #include "runtime-hooks/daemon.h"
 
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include <cstring>
-#include <filesystem>
-#include <functional>
 #include <nlohmann/json.hpp>
-#include <thread>
+
+#include "tests/runtime-hooks/scripted_daemon.h"
 
 namespace runtime_hooks {
 namespace {
 
 using std::chrono::milliseconds;
-
-/// A socket of a netd that does what a test says with one connection after the other.
-class ScriptedDaemon {
- public:
-  using Turn = std::function<void(int connection)>;
-
-  explicit ScriptedDaemon(std::vector<Turn> turns) {
-    std::string directory = "/tmp/netd-hook-XXXXXX";
-    directory_ = mkdtemp(directory.data());
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path, path().c_str());
-    socket_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(listen(socket_, 8), 0);
-    thread_ = std::thread([this, turns = std::move(turns)] {
-      for (const Turn& turn : turns) {
-        const int connection = accept(socket_, nullptr, nullptr);
-        char request[4096];
-        static_cast<void>(read(connection, request, sizeof request));
-        turn(connection);
-        close(connection);
-      }
-    });
-  }
-  ~ScriptedDaemon() {
-    thread_.join();
-    close(socket_);
-    std::filesystem::remove_all(directory_);
-  }
-  std::string path() const { return directory_ + "/netd.sock"; }
-
- private:
-  std::string directory_;
-  int socket_ = -1;
-  std::thread thread_;
-};
-
-ScriptedDaemon::Turn answer(const std::string& status, const std::string& body) {
-  return [text = "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) +
-                 "\r\n\r\n" + body](int connection) {
-    EXPECT_EQ(write(connection, text.data(), text.size()), static_cast<ssize_t>(text.size()));
-  };
-}
-
-void hang_up(int) {}
 
 TEST(Daemon, IsAskedAgainWhenItWentAwayBeforeItAnswered) {
   const ScriptedDaemon netd({hang_up, hang_up, answer("200 OK", R"({"a":1})")});
@@ -88,13 +37,21 @@ TEST(Daemon, ThatIsNotThereIsWaitedForButNotForEver) {
 }
 
 TEST(Daemon, ThatHangsIsGivenUp) {
-  const ScriptedDaemon netd({[](int connection) {
-    char byte = 0;
-    static_cast<void>(read(connection, &byte, 1));  // until the other hangs up
-  }});
+  const ScriptedDaemon netd({hang});
   Daemon daemon(netd.path(), {.in_all = milliseconds(100)});
   EXPECT_THROW(daemon.ask("GET", "/x"), std::runtime_error);
   EXPECT_FALSE(daemon.wait_a_moment());
+}
+
+TEST(Daemon, HasWhatIsLeftOfThePatienceWithThoseBefore) {
+  const ScriptedDaemon netd({answer("200 OK", "{}"), hang});
+  Daemon daemon(netd.path(), {.in_all = milliseconds(1000)});
+  daemon.get("/x");
+  while (daemon.wait_a_moment()) {
+  }
+  const auto begin = Daemon::Clock::now();
+  EXPECT_THROW(daemon.ask("GET", "/x"), std::runtime_error);
+  EXPECT_LT(Daemon::Clock::now() - begin, milliseconds(500));
 }
 
 }  // namespace

@@ -71,6 +71,24 @@ TEST(CreateRequest, OfANamedContainerIsFoundByItsIdToo) {
       << "the network bridge has no aliases";
 }
 
+TEST(CreateRequest, GivesNoAliasToNetworksThatMayBeBridge) {
+  const std::string id = "0123456789ab";
+  const json body = request({{"io.netd.name", "db"}, {"io.netd.networks", id + ";cafe"}});
+  EXPECT_EQ(body["Networks"], json::parse(R"([{"Network":"0123456789ab"},
+    {"Network":"cafe","Aliases":["c1"]}])"));
+}
+
+TEST(CreateRequest, GivesNoAliasThatNoNameCanBe) {
+  const auto aliases = [](const std::string& id) {
+    return request({{"io.netd.name", "db"}, {"io.netd.networks", "shop"}}, id)["Networks"][0].value(
+        "Aliases", json());
+  };
+  EXPECT_EQ(aliases("a_b-1"), json::array({"a_b-1"}));
+  EXPECT_EQ(aliases("a+b"), json());
+  EXPECT_EQ(aliases("web.1"), json());
+  EXPECT_EQ(aliases(std::string(64, 'x')), json());
+}
+
 TEST(CreateRequest, OfAnEnginesContainerHasItsId) {
   const std::string id(64, 'b');
   const json body = request({{"io.netd.name", "db"}, {"io.netd.networks", "shop"}}, id);

@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "sandbox/netns.h"
@@ -31,6 +33,28 @@ class OwnerWatchTest : public tests::NamespaceTest {
       while (done)
         pause();
       _exit(1);
+    }
+    char byte = 0;
+    EXPECT_EQ(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    return child;
+  }
+  /// The same, but only its second thread is left.
+  static pid_t start_process_of_threads() {
+    int ready[2];
+    EXPECT_EQ(pipe(ready), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      const std::string first = "/proc/" + std::to_string(getpid()) + "/ns/net";
+      if (unshare(CLONE_NEWNET) != 0) _exit(1);
+      std::thread([&] {
+        while (access(first.c_str(), F_OK) == 0) {  // a thread that has ended is in none
+        }
+        static_cast<void>(write(ready[1], "x", 1));
+        pause();
+      }).detach();
+      syscall(SYS_exit, 0);
     }
     char byte = 0;
     EXPECT_EQ(read(ready[0], &byte, 1), 1);
@@ -82,6 +106,16 @@ TEST_F(OwnerWatchTest, IsNotTakenInByALaterProcessWithTheSameNumber) {
   kill_process(process);
 }
 
+TEST_F(OwnerWatchTest, AProcessLivesAsLongAsTheLastOfItsThreads) {
+  OwnerWatch watch;
+  const pid_t process = start_process_of_threads();
+  watch.watch("web", *sandbox::identify_process(process));
+  pollfd ready{watch.fd(), POLLIN, 0};
+  EXPECT_EQ(poll(&ready, 1, 0), 0);
+  kill_process(process);
+  EXPECT_THAT(next(watch), ElementsAre("web"));
+}
+
 TEST_F(OwnerWatchTest, TellsThatAPathIsGone) {
   sandbox::pin_new("/run/mine");
   sandbox::pin_existing("/run/mine", "/run/pin");
@@ -110,6 +144,24 @@ TEST_F(OwnerWatchTest, TellsThatAPathWasOnlyUnmounted) {
   watch.watch("web", "/run/mine", "/run/pin");
   shell("umount /run/mine");
   EXPECT_THAT(next(watch), ElementsAre("web"));
+  sandbox::unpin("/run/pin");
+}
+
+TEST_F(OwnerWatchTest, LooksAtPathsHoweverOftenOthersCome) {
+  sandbox::pin_new("/run/mine");
+  sandbox::pin_existing("/run/mine", "/run/pin");
+  sandbox::pin_existing("/run/mine", "/run/other");
+  OwnerWatch watch;
+  watch.watch("web", "/run/mine", "/run/pin");
+  shell("umount /run/mine");
+  std::vector<std::string> ended;
+  for (int second = 0; second < 8 && ended.empty(); ++second) {
+    pollfd ready{watch.fd(), POLLIN, 0};
+    if (poll(&ready, 1, 1000) == 1) ended = watch.ended();
+    watch.watch("other", "/run/other", "/run/pin");
+  }
+  EXPECT_THAT(ended, ElementsAre("web"));
+  sandbox::unpin("/run/other");
   sandbox::unpin("/run/pin");
 }
 
@@ -148,11 +200,25 @@ TEST_F(OwnerWatchTest, FindsWhoLivesInANamespace) {
   const pid_t process = start_process();
   const std::string path = "/proc/" + std::to_string(process) + "/ns/net";
   sandbox::pin_existing(path, "/run/pin");
-  const auto found = sandbox::find_process_in("/run/pin");
+  const auto found = sandbox::Residents().find("/run/pin");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->pid, process);
+  const sandbox::Residents before;
+  kill_process(process);
+  EXPECT_FALSE(before.find("/run/pin")) << "it lived there";
+  EXPECT_FALSE(sandbox::Residents().find("/run/pin"));
+  sandbox::unpin("/run/pin");
+}
+
+TEST_F(OwnerWatchTest, FindsWhoLivesInANamespaceWithoutItsFirstThread) {
+  const pid_t process = start_process_of_threads();
+  const std::string tasks = "/proc/" + std::to_string(process) + "/task/";
+  const std::string thread = shell("ls " + tasks + " | tail -n 1");
+  sandbox::pin_existing(tasks + thread.substr(0, thread.find('\n')) + "/ns/net", "/run/pin");
+  const auto found = sandbox::Residents().find("/run/pin");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->pid, process);
   kill_process(process);
-  EXPECT_FALSE(sandbox::find_process_in("/run/pin"));
   sandbox::unpin("/run/pin");
 }
 
