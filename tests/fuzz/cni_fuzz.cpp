@@ -3,22 +3,18 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "runtime-hooks/cni/error.h"
 #include "runtime-hooks/cni/plugin.h"
 #include "runtime-hooks/reader.h"
+#include "tests/fuzz/expect.h"
 
 namespace {
 
 using namespace runtime_hooks;
 using nlohmann::json;
-
-void expect(bool holds) {
-  if (!holds) std::abort();
-}
 
 /// An error that says something, or an answer: nothing else may come out.
 template <class Act>
@@ -40,7 +36,8 @@ cni::Call call_with(const std::string& arguments) {
 }
 
 void check_conf(const cni::Call& call, std::string_view text) {
-  const cni::Conf conf = cni::read_conf(text);
+  attempt([&] { expect(!cni::read_conf(text, cni::Command::gc).name.empty()); });
+  const cni::Conf conf = cni::read_conf(text, cni::Command::add);
   expect(cni::version_of(text) == conf.version);
   attempt([&] {
     const Attachment attachment = cni::attachment_of(call, conf);

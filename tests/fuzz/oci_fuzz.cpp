@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string_view>
@@ -11,14 +10,11 @@
 #include "netd/ctl/oci_bundle.h"
 #include "runtime-hooks/oci/request.h"
 #include "runtime-hooks/sandbox_id.h"
+#include "tests/fuzz/expect.h"
 
 namespace {
 
 using nlohmann::ordered_json;
-
-void expect(bool holds) {
-  if (!holds) std::abort();
-}
 
 void check_request(std::string_view state, const std::string& config) {
   using namespace runtime_hooks;

@@ -1,17 +1,13 @@
 // Docker's --publish syntax, as it comes from a user, an annotation or the API.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <stdexcept>
 #include <string_view>
 
 #include "drivers/port_mapping.h"
+#include "tests/fuzz/expect.h"
 
 namespace {
-
-void expect(bool holds) {
-  if (!holds) std::abort();
-}
 
 void check(const drivers::PortBinding& binding) {
   expect(binding.container_port != 0);
