@@ -2,12 +2,22 @@
 // kernel.
 #include "sandbox/linux_kernel.h"
 
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
+#include <array>
+#include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
+#include <utility>
 
+#include "sandbox/links.h"
 #include "tests/sandbox/kernel_fixture.h"
 
 namespace {
@@ -33,6 +43,42 @@ ino_t inode(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 ? status.st_ino : 0;
 }
+
+/// Whether the kernel has seen the link's carrier. Asked by netlink, it would look first.
+bool is_running(const std::string& link) {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  link.copy(request.ifr_name, IFNAMSIZ - 1);
+  return ioctl(socket.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_RUNNING) != 0;
+}
+
+bool looks_when_asked() {
+  utsname name{};
+  std::pair<int, int> version;
+  uname(&name);
+  return std::sscanf(name.release, "%d.%d", &version.first, &version.second) == 2 &&
+         version >= std::pair(6, 8);
+}
+
+/// Makes and deletes links in a network of its own, as on a machine with many containers: the
+/// kernel's lock is hardly ever free.
+class Others {
+ public:
+  Others() {
+    for (std::jthread& thread : threads_)
+      thread = std::jthread([](const std::stop_token& stop) {
+        ASSERT_EQ(unshare(CLONE_NEWNET), 0);
+        RtnlSocket rtnl;
+        while (!stop.stop_requested()) {
+          create_bridge(rtnl, bridge_step());
+          delete_link(rtnl, bridge_step().index);
+        }
+      });
+  }
+
+ private:
+  std::array<std::jthread, 3> threads_;
+};
 
 class LinuxKernelTest : public tests::KernelTest {
  protected:
@@ -138,6 +184,26 @@ TEST_F(LinuxKernelTest, AddressesFirstThenUpThenTheDefaultRoutes) {
   EXPECT_EQ(ip("-4 route show default", "/run/ns1").at(0).at("gateway"), "10.1.0.1");
   EXPECT_EQ(ip("-6 route show default", "/run/ns1").at(0).at("gateway"), "fd00::1");
   EXPECT_EQ(ip("-6 addr show dev eth0 to fd00::/64 -tentative", "/run/ns1").size(), 1u);
+}
+
+TEST_F(LinuxKernelTest, WhatIsUpTakesPacketsAtOnce) {
+  apply({bridge_step(), SetLink{.index = 100, .up = true}, pin_step()});
+  const Others others;
+  // Many times: left to itself the kernel would be in time now and then.
+  for (std::uint32_t number = 0; number < 30; ++number) {
+    CreateVeth veth = veth_step();
+    veth.name = "nv" + std::to_string(number);
+    veth.index = 200 + number;
+    veth.peer_name = "eth" + std::to_string(number);
+    veth.peer_index = 10 + number;
+    apply({veth, SetLink{.index = veth.index, .master = 100, .up = true},
+           SetLink{.netns = "/run/ns1", .index = veth.peer_index, .up = true}});
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (!looks_when_asked() && std::chrono::steady_clock::now() < end && !is_running(veth.name))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_TRUE(is_running(veth.name)) << veth.name;
+  }
+  EXPECT_TRUE(is_running("br0"));
 }
 
 TEST_F(LinuxKernelTest, AddsAnOnLinkRouteWithAMetric) {
