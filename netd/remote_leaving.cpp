@@ -157,9 +157,10 @@ std::vector<EndpointRecord> RemoteVerbs::take_down(const std::string& sandbox_id
   return endpoints;
 }
 
-void RemoteVerbs::remove_sandbox(std::string_view reference) {
+void RemoteVerbs::remove_sandbox(std::string_view reference, const std::function<void()>& check) {
   SandboxRecord record;
   gate_.run([&] {
+    if (check) check();
     record = state().sandbox(reference);
     state().check_idle(record);
     state().check_removable(record);

@@ -61,7 +61,9 @@ class RemoteVerbs {
   std::vector<std::string> prune_networks(const std::function<bool(const NetworkRecord&)>& wanted);
   /// Returns the id.
   std::string create_sandbox(const SandboxSpec& spec);
-  void remove_sandbox(std::string_view reference);
+  /// `check` runs in the moment from which on nobody else changes it; what it throws is the
+  /// refusal.
+  void remove_sandbox(std::string_view reference, const std::function<void()>& check = {});
   void connect(std::string_view network, std::string_view sandbox, const EndpointSpec& spec);
   void disconnect(std::string_view network, std::string_view sandbox, bool force);
   std::vector<std::string> purge();

@@ -103,12 +103,15 @@ Response inspect_sandbox(const Call& call, Context& context) {
 Response remove_sandbox(const Call& call, Context& context) {
   const Filters filters = Filters::parse(call.parameter("filters"));
   check_sandbox_filters(filters);
-  if (!accepts(filters, picture_of(context.controller.sandbox(call.id), context.controller)))
-    throw Error(ErrorKind::not_found, "the sandbox " + call.id + " is not the one that is meant");
+  const auto check = [filters, id = call.id, &controller = context.controller] {
+    if (!accepts(filters, picture_of(controller.sandbox(id), controller)))
+      throw Error(ErrorKind::not_found, "the sandbox " + id + " is not the one that is meant");
+  };
+  check();
   if (const auto plugins = context.verbs ? context.verbs->asked_by_sandbox(call.id) : no_plugins;
       !plugins.empty())
-    return ask_later(*context.verbs, plugins, [id = call.id](RemoteVerbs& verbs) {
-      verbs.remove_sandbox(id);
+    return ask_later(*context.verbs, plugins, [id = call.id, check](RemoteVerbs& verbs) {
+      verbs.remove_sandbox(id, check);
       return empty_response(204);
     });
   context.controller.remove_sandbox(call.id);

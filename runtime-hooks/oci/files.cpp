@@ -89,7 +89,8 @@ Fd open_or_make(int root, const fs::path& path, int links = 8) {
   if (readlinkat(directory.get(), path.filename().c_str(), link.data(), link.size() - 1) > 0) {
     if (links == 0) return Fd();
     const fs::path target = (path.parent_path() / link.data()).lexically_normal();
-    return open_or_make(root, target.relative_path(), links - 1);
+    if (!open_or_make(root, target.relative_path(), links - 1)) return Fd();
+    return open_in(root, path, O_PATH);  // where another link on the way leads elsewhere: ENOENT
   }
   if (!open_in(root, path, O_CREAT | O_RDONLY | O_NONBLOCK, 0644)) return Fd();
   return open_in(root, path, O_PATH);
