@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "sandbox/port_reservation.h"
 #include "tests/controller/controller_fixture.h"
 
 namespace tests {
@@ -56,6 +57,38 @@ TEST_F(PortsTest, OnAllAddressesAreTakenBackAtOneOfTheTwoThatAreShown) {
     EXPECT_EQ(left.host_port, 8081);
   EXPECT_EQ(controller_->sandbox("web").sandbox->spec.ports.size(), 1u);
   create_sandbox("two", {"shop"}, {.ports = {port("8080:80")}});
+}
+
+TEST_F(PortsTest, AtTheNetworksAddressAreTakenBackAsTheyAreShown) {
+  create_network("near",
+                 {.pools = {{.subnet = ipam::Prefix::parse("10.2.0.0/24")}},
+                  .options = {{"com.docker.network.bridge.host_binding_ipv4", "127.0.0.1"}}});
+  create_sandbox("web", {"near"}, {.ports = {port("7080:80"), port("7081:80")}});
+  controller_->change_ports("web", {}, {port("127.0.0.1:7080:80")});
+  controller_->disconnect("near", "web", false);
+  controller_->connect("near", "web", {});
+  const auto& left = controller_->sandbox("web").sandbox->ports;
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].host_port, 7081);
+  controller_->change_ports("web", {port("7080:80")}, {});
+  EXPECT_EQ(controller_->sandbox("web").sandbox->ports.size(), 2u);
+}
+
+TEST_F(PortsTest, ThatWereTakenWhenNetdStartedComeBackWhenTheyAreAddedAgain) {
+  create_sandbox("web", {"shop"}, {.ports = {port("8080:80")}});
+  controller_.reset();
+  {
+    sandbox::PortReservations others;
+    const auto taken =
+        others.reserve(sandbox::Protocol::tcp, {ipam::Address::any(ipam::Family::v4)}, 8080, 8080);
+    EXPECT_THAT(start_again(), testing::ElementsAre(HasSubstr("8080")));
+    EXPECT_THAT(refusal([&] { controller_->change_ports("web", {port("8080:80")}, {}); }),
+                HasSubstr("8080"));
+  }
+  EXPECT_FALSE(kernel_has("8080"));
+  controller_->change_ports("web", {port("8080:80")}, {});
+  EXPECT_TRUE(kernel_has("tcp . 8080 : 10.1.0.2 . 80"));
+  EXPECT_EQ(controller_->sandbox("web").sandbox->spec.ports.size(), 1u);
 }
 
 TEST_F(PortsTest, AreAddedOnceWhenItIsSaidTwice) {
