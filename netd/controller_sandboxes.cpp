@@ -117,8 +117,10 @@ void add_ports(SandboxRecord& sandbox, const std::vector<drivers::PortBinding>& 
     if (!is_said_again(binding, sandbox.spec)) sandbox.spec.ports.push_back(binding);
 }
 
-void take_back_ports(SandboxRecord& sandbox, const std::vector<drivers::Port>& held,
-                     const std::vector<drivers::PortBinding>& remove) {
+/// What is left of those it holds.
+std::vector<drivers::Port> take_back_ports(SandboxRecord& sandbox,
+                                           const std::vector<drivers::Port>& held,
+                                           const std::vector<drivers::PortBinding>& remove) {
   for (const drivers::PortBinding& one : remove)
     if (std::ranges::none_of(sandbox.spec.ports, [&](const drivers::PortBinding& binding) {
           return binding.container_port == one.container_port && binding.protocol == one.protocol;
@@ -135,6 +137,7 @@ void take_back_ports(SandboxRecord& sandbox, const std::vector<drivers::Port>& h
   std::erase_if(sandbox.spec.ports, [&](const drivers::PortBinding& binding) {
     return has_any(binding, held) ? !has_any(binding, kept) : goes(port_of(binding));
   });
+  return kept;
 }
 
 /// Where the namespace comes from: empty = a new one.
@@ -350,11 +353,11 @@ SandboxView Controller::change_ports(std::string_view reference,
     endpoints.push_back(*record);
   state.check_idle(after);
   check_open_for_ports(after);
-  const std::vector<drivers::Port> held = state.ports.held_by(after.sandbox.id);
-  take_back_ports(after, held, remove);
-  const std::vector<drivers::PortBinding> add = new_ports(after, held, wanted);
+  const std::vector<drivers::Port> kept =
+      take_back_ports(after, state.ports.held_by(after.sandbox.id), remove);
+  const std::vector<drivers::PortBinding> add = new_ports(after, kept, wanted);
   std::vector<drivers::Port> added;
-  std::vector<PublishedPorts::Held> reserved = state.reserve_ports(add, endpoints, added);
+  std::vector<PublishedPorts::Held> held = state.reserve_ports(add, endpoints, added);
   add_ports(after, add, added);
   state.replan(after, endpoints);
   Work work(state.store, state.kernel, state.records);
@@ -365,7 +368,7 @@ SandboxView Controller::change_ports(std::string_view reference,
     return std::ranges::any_of(PublishedPorts::ports_of(one),
                                [&](const drivers::Port& port) { return is_among(port, remove); });
   });
-  state.ports.keep(after.sandbox.id, std::move(reserved));
+  state.ports.keep(after.sandbox.id, std::move(held));
   const SandboxRecord& now = *state.records.sandbox(after.sandbox.id);
   state.forget_changed_ports(before, state.published_elements(now.sandbox.id));
   if (!add.empty()) state.log_ignored_ports(now);

@@ -99,6 +99,7 @@ TEST_F(PortsTest, AreAddedOnceWhenItIsSaidTwice) {
     controller_->change_ports("web", {port("8080:80")}, {});
     controller_->change_ports("later", {port("8081:80")}, {});
   }
+  controller_->change_ports("web", {port("0.0.0.0:8080:80")}, {});  // one of those it has
   EXPECT_EQ(controller_->sandbox("web").sandbox->spec.ports.size(), 1u);
   controller_->connect("shop", "later", {});
   EXPECT_TRUE(kernel_has("tcp . 8081 : 10.1.0.3 . 80"));
