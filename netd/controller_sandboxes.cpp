@@ -103,7 +103,9 @@ std::vector<drivers::PortBinding> new_ports(const SandboxRecord& sandbox,
                                             const std::vector<drivers::Port>& held,
                                             std::vector<drivers::PortBinding> wanted) {
   std::erase_if(wanted, [&](const drivers::PortBinding& binding) {
-    return is_said_again(binding, sandbox.spec) && has_any(binding, held);
+    const bool is_held =
+        binding.host_address && std::ranges::find(held, port_of(binding)) != held.end();
+    return is_held || (is_said_again(binding, sandbox.spec) && has_any(binding, held));
   });
   return wanted;
 }
