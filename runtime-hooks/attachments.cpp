@@ -80,14 +80,24 @@ bool has_port(const json& ports, const std::string& port, const json& binding) {
          });
 }
 
+void add_ports(const json& more, json& ports) {
+  for (const auto& [port, bindings] : more.items())
+    for (const json& binding : bindings)
+      ports[port].push_back(binding);
+}
+
+/// Published or not: on a network that leads nowhere they wait for another.
+json all_ports(const json& sandbox) {
+  json ports = sandbox.at("PortBindings");
+  add_ports(sandbox.at("Ports"), ports);
+  return ports;
+}
+
 json ports_of_the_others(const json& sandbox, const AttachmentKey& one) {
   json ports = json::object();
   for (const json& endpoint : sandbox.at("Networks")) {
     const auto other = read_attachment("", endpoint);
-    if (!other || other->key == one) continue;
-    for (const auto& [port, bindings] : other->ports.items())
-      for (const json& binding : bindings)
-        ports[port].push_back(binding);
+    if (other && other->key != one) add_ports(other->ports, ports);
   }
   return ports;
 }
@@ -163,7 +173,7 @@ json Attachments::connect(const json& sandbox, const Attachment& attachment) {
                                             attachment.key.interface));
     // What somebody else published stays when the attachment goes.
     const json of_others =
-        without(sandbox.at("Ports"), ports_of_the_others(sandbox, attachment.key));
+        without(all_ports(sandbox), ports_of_the_others(sandbox, attachment.key));
     json request{{"Container", sandbox.at("Id")},
                  {"EndpointConfig", settings_of(attachment, without(attachment.ports, of_others))}};
     // The default route stays with the first interface, as runtimes expect; else names would

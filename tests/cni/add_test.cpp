@@ -217,6 +217,17 @@ TEST_F(AddTest, LeavesPortsThatOthersPublishedToThem) {
   expect_agreement();
 }
 
+TEST_F(AddTest, LeavesPortsToOthersThatWaitForANetwork) {
+  environment_of("ADD", "c1");
+  shell("netctl sandbox create --netns /run/netns/c1 -p 8080:80 mine");
+  const json same =
+      conf(with_runtime({{"portMappings", {{{"hostPort", 8080}, {"containerPort", 80}}}}}));
+  add("c1", same, "net1");
+  EXPECT_TRUE(api("/sandboxes/mine")["Ports"].contains("80/tcp"));
+  EXPECT_EQ(run("DEL", "c1", same, "net1").status, 0);
+  EXPECT_TRUE(api("/sandboxes/mine")["PortBindings"].contains("80/tcp"));
+}
+
 TEST_F(AddTest, PublishesOnePortAtTwoAddresses) {
   const auto at = [](const char* network, const char* address) {
     return conf(
