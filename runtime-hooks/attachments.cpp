@@ -17,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* mark_key = "io.netd.attachment";
+constexpr const char* call_label = "io.netd.call";
 constexpr const char* interface_key = "com.docker.network.endpoint.ifname";
 constexpr int bad_request = 400, not_found = 404, conflict = 409;
 constexpr std::chrono::milliseconds patience_with_the_dying{1000};
@@ -149,10 +150,16 @@ bool Attachments::is_made(const json& sandbox, const AttachmentKey& key) const {
 void Attachments::make_network(const Attachment& attachment) {
   json request = attachment.make_network;
   request["Name"] = attachment.network;
-  const auto answer = daemon_.ask("POST", "/networks/create", &request);
-  if (answer.status == conflict) return;
+  request["Labels"][call_label] = token_;
+  auto answer = daemon_.ask("POST", "/networks/create", &request);
+  const bool is_there = answer.status == conflict;
+  if (is_there)
+    answer = daemon_.ask("GET", "/networks/" + netd::client::encode(attachment.network));
+  if (is_there && answer.status == not_found) return;
   check(answer);
-  made_networks_.push_back(answer.json().at("Id").get<std::string>());
+  const json network = answer.json();
+  if (!is_there || network.at("Labels").value(call_label, "") == token_)
+    made_networks_.push_back(network.at("Id").get<std::string>());
 }
 
 json Attachments::owner_of(const std::string& netns) {
