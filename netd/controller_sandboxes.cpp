@@ -67,15 +67,21 @@ void check_open_for_ports(const SandboxRecord& sandbox) {
 
 /// Where nothing is said of the host's address or port, all are meant. 0.0.0.0 and [::] belong
 /// together: a binding without an address is at both.
+bool is_of(const drivers::Port& port, const drivers::PortBinding& binding) {
+  const auto& host = binding.host_address;
+  return binding.container_port == port.container_port && binding.protocol == port.protocol &&
+         (!host || *host == port.host_address || (host->is_any() && port.host_address.is_any())) &&
+         (binding.host_port_first == 0 ||
+          (binding.host_port_first <= port.host_port && port.host_port <= binding.host_port_last));
+}
+
 bool is_among(const drivers::Port& port, const std::vector<drivers::PortBinding>& bindings) {
-  return std::ranges::any_of(bindings, [&](const drivers::PortBinding& binding) {
-    const auto& host = binding.host_address;
-    return binding.container_port == port.container_port && binding.protocol == port.protocol &&
-           (!host || *host == port.host_address ||
-            (host->is_any() && port.host_address.is_any())) &&
-           (binding.host_port_first == 0 || (binding.host_port_first <= port.host_port &&
-                                             port.host_port <= binding.host_port_last));
-  });
+  return std::ranges::any_of(bindings, [&](const auto& binding) { return is_of(port, binding); });
+}
+
+/// Whether it has some of the ports.
+bool has_any(const drivers::PortBinding& binding, const std::vector<drivers::Port>& ports) {
+  return std::ranges::any_of(ports, [&](const auto& port) { return is_of(port, binding); });
 }
 
 /// As if it were published where it asks for.
@@ -86,40 +92,54 @@ drivers::Port port_of(const drivers::PortBinding& binding) {
           .host_port = binding.host_port_first};
 }
 
-/// Without what the sandbox has, and keeps: who lost the answer says it again.
-std::vector<drivers::PortBinding> new_ports(const SandboxRecord& sandbox,
-                                            std::vector<drivers::PortBinding> add,
-                                            const std::vector<drivers::PortBinding>& remove) {
-  std::erase_if(add, [&](const drivers::PortBinding& binding) {
-    const bool is_exact =
-        binding.host_port_first != 0 && binding.host_port_first == binding.host_port_last;
-    return is_exact && std::ranges::find(sandbox.spec.ports, binding) != sandbox.spec.ports.end() &&
-           !is_among(port_of(binding), remove);
-  });
-  return add;
+/// Asks for one host port, and has asked already: saying it again asks for no other.
+bool is_said_again(const drivers::PortBinding& binding, const SandboxSpec& spec) {
+  return binding.host_port_first != 0 && binding.host_port_first == binding.host_port_last &&
+         std::ranges::find(spec.ports, binding) != spec.ports.end();
 }
 
-void take_back_ports(SandboxRecord& sandbox, const std::vector<drivers::PortBinding>& remove) {
-  const auto same_container_port = [](const auto& one) {
-    return [&](const auto& other) {
-      return other.container_port == one.container_port && other.protocol == one.protocol;
-    };
-  };
-  for (const drivers::PortBinding& binding : remove)
-    if (std::ranges::none_of(sandbox.spec.ports, same_container_port(binding)))
+/// Without what the sandbox holds: who lost the answer says it again.
+std::vector<drivers::PortBinding> new_ports(const SandboxRecord& sandbox,
+                                            const std::vector<drivers::Port>& held,
+                                            std::vector<drivers::PortBinding> wanted) {
+  std::erase_if(wanted, [&](const drivers::PortBinding& binding) {
+    const bool is_held =
+        binding.host_address && std::ranges::find(held, port_of(binding)) != held.end();
+    return is_held || (is_said_again(binding, sandbox.spec) && has_any(binding, held));
+  });
+  return wanted;
+}
+
+void add_ports(SandboxRecord& sandbox, const std::vector<drivers::PortBinding>& add,
+               const std::vector<drivers::Port>& added) {
+  for (const drivers::Port& port : added)
+    if (std::ranges::find(sandbox.ports, port) == sandbox.ports.end())
+      sandbox.ports.push_back(port);
+  for (const drivers::PortBinding& binding : add)
+    if (!is_said_again(binding, sandbox.spec)) sandbox.spec.ports.push_back(binding);
+}
+
+/// What is left of those it holds.
+std::vector<drivers::Port> take_back_ports(SandboxRecord& sandbox,
+                                           const std::vector<drivers::Port>& held,
+                                           const std::vector<drivers::PortBinding>& remove) {
+  for (const drivers::PortBinding& one : remove)
+    if (std::ranges::none_of(sandbox.spec.ports, [&](const drivers::PortBinding& binding) {
+          return binding.container_port == one.container_port && binding.protocol == one.protocol;
+        }))
       throw Error(ErrorKind::not_found,
                   fmt::format("sandbox {} does not publish {}/{}", sandbox.spec.name,
-                              binding.container_port, sandbox::to_text(binding.protocol)));
-  const std::vector<drivers::Port> before = sandbox.ports;
-  std::erase_if(sandbox.ports, [&](const drivers::Port& port) { return is_among(port, remove); });
+                              one.container_port, sandbox::to_text(one.protocol)));
+  const auto goes = [&](const drivers::Port& port) { return is_among(port, remove); };
+  std::vector<drivers::Port> kept = held;
+  std::erase_if(kept, goes);
+  std::erase_if(sandbox.ports, goes);
+  // The network, or netd, may have chosen the host's address or port: a binding goes with the last
+  // that it got.
   std::erase_if(sandbox.spec.ports, [&](const drivers::PortBinding& binding) {
-    const auto is_of = same_container_port(binding);
-    // One that left the host's port to netd goes with the last port it got.
-    const bool lost_all = std::ranges::any_of(remove, is_of) &&
-                          std::ranges::any_of(before, is_of) &&
-                          std::ranges::none_of(sandbox.ports, is_of);
-    return lost_all || is_among(port_of(binding), remove);
+    return has_any(binding, held) ? !has_any(binding, kept) : goes(port_of(binding));
   });
+  return kept;
 }
 
 /// Where the namespace comes from: empty = a new one.
@@ -335,20 +355,20 @@ SandboxView Controller::change_ports(std::string_view reference,
     endpoints.push_back(*record);
   state.check_idle(after);
   check_open_for_ports(after);
-  const std::vector<drivers::PortBinding> add = new_ports(after, wanted, remove);
+  const std::vector<drivers::Port> kept =
+      take_back_ports(after, state.ports.held_by(after.sandbox.id), remove);
+  const std::vector<drivers::PortBinding> add = new_ports(after, kept, wanted);
   std::vector<drivers::Port> added;
   std::vector<PublishedPorts::Held> held = state.reserve_ports(add, endpoints, added);
-  const auto goes = [&](const drivers::Port& port) { return is_among(port, remove); };
-  take_back_ports(after, remove);
-  after.ports.insert(after.ports.end(), added.begin(), added.end());
-  after.spec.ports.insert(after.spec.ports.end(), add.begin(), add.end());
+  add_ports(after, add, added);
   state.replan(after, endpoints);
   Work work(state.store, state.kernel, state.records);
   state.put_changes(work, after, endpoints);
   const std::vector<sandbox::Element> before = state.published_elements(after.sandbox.id);
   work.commit(Durability::process);
   state.ports.release(after.sandbox.id, [&](const PublishedPorts::Held& one) {
-    return std::ranges::any_of(PublishedPorts::ports_of(one), goes);
+    return std::ranges::any_of(PublishedPorts::ports_of(one),
+                               [&](const drivers::Port& port) { return is_among(port, remove); });
   });
   state.ports.keep(after.sandbox.id, std::move(held));
   const SandboxRecord& now = *state.records.sandbox(after.sandbox.id);

@@ -17,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* mark_key = "io.netd.attachment";
+constexpr const char* call_label = "io.netd.call";
 constexpr const char* interface_key = "com.docker.network.endpoint.ifname";
 constexpr int bad_request = 400, not_found = 404, conflict = 409;
 constexpr std::chrono::milliseconds patience_with_the_dying{1000};
@@ -80,14 +81,24 @@ bool has_port(const json& ports, const std::string& port, const json& binding) {
          });
 }
 
+void add_ports(const json& more, json& ports) {
+  for (const auto& [port, bindings] : more.items())
+    for (const json& binding : bindings)
+      ports[port].push_back(binding);
+}
+
+/// Published or not: on a network that leads nowhere they wait for another.
+json all_ports(const json& sandbox) {
+  json ports = sandbox.at("PortBindings");
+  add_ports(sandbox.at("Ports"), ports);
+  return ports;
+}
+
 json ports_of_the_others(const json& sandbox, const AttachmentKey& one) {
   json ports = json::object();
   for (const json& endpoint : sandbox.at("Networks")) {
     const auto other = read_attachment("", endpoint);
-    if (!other || other->key == one) continue;
-    for (const auto& [port, bindings] : other->ports.items())
-      for (const json& binding : bindings)
-        ports[port].push_back(binding);
+    if (other && other->key != one) add_ports(other->ports, ports);
   }
   return ports;
 }
@@ -139,10 +150,16 @@ bool Attachments::is_made(const json& sandbox, const AttachmentKey& key) const {
 void Attachments::make_network(const Attachment& attachment) {
   json request = attachment.make_network;
   request["Name"] = attachment.network;
-  const auto answer = daemon_.ask("POST", "/networks/create", &request);
-  if (answer.status == conflict) return;
+  request["Labels"][call_label] = token_;
+  auto answer = daemon_.ask("POST", "/networks/create", &request);
+  const bool is_there = answer.status == conflict;
+  if (is_there)
+    answer = daemon_.ask("GET", "/networks/" + netd::client::encode(attachment.network));
+  if (is_there && answer.status == not_found) return;
   check(answer);
-  made_networks_.push_back(answer.json().at("Id").get<std::string>());
+  const json network = answer.json();
+  if (!is_there || network.at("Labels").value(call_label, "") == token_)
+    made_networks_.push_back(network.at("Id").get<std::string>());
 }
 
 json Attachments::owner_of(const std::string& netns) {
@@ -163,7 +180,7 @@ json Attachments::connect(const json& sandbox, const Attachment& attachment) {
                                             attachment.key.interface));
     // What somebody else published stays when the attachment goes.
     const json of_others =
-        without(sandbox.at("Ports"), ports_of_the_others(sandbox, attachment.key));
+        without(all_ports(sandbox), ports_of_the_others(sandbox, attachment.key));
     json request{{"Container", sandbox.at("Id")},
                  {"EndpointConfig", settings_of(attachment, without(attachment.ports, of_others))}};
     // The default route stays with the first interface, as runtimes expect; else names would

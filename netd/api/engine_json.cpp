@@ -126,6 +126,19 @@ void read_host_port(const std::string& text, const std::string& path,
   binding.host_port_last = *last;
 }
 
+std::string host_port_text(const drivers::PortBinding& binding) {
+  if (binding.host_port_first == 0) return "";
+  if (binding.host_port_first == binding.host_port_last)
+    return std::to_string(binding.host_port_first);
+  return fmt::format("{}-{}", binding.host_port_first, binding.host_port_last);
+}
+
+/// Of a binding, or of a port that is published.
+template <class Port>
+std::string container_port_text(const Port& port) {
+  return fmt::format("{}/{}", port.container_port, sandbox::to_text(port.protocol));
+}
+
 json null_if_empty(const std::vector<std::string>& texts) {
   return texts.empty() ? json(nullptr) : json(texts);
 }
@@ -242,6 +255,15 @@ std::vector<drivers::PortBinding> read_port_bindings(const JsonObject& bindings,
   return result;
 }
 
+json port_bindings_json(const std::vector<drivers::PortBinding>& bindings) {
+  json map = json::object();
+  for (const drivers::PortBinding& binding : bindings)
+    map[container_port_text(binding)].push_back(
+        {{"HostIp", binding.host_address ? binding.host_address->to_string() : ""},
+         {"HostPort", host_port_text(binding)}});
+  return map;
+}
+
 json network_json(const NetworkRecord& record) {
   const drivers::Network& network = record.network;
   json config = json::array();
@@ -321,7 +343,7 @@ json endpoint_json(const EndpointRecord& record, const NetworkRecord& network) {
 json port_map_json(const std::vector<drivers::Port>& ports) {
   json map = json::object();
   for (const drivers::Port& port : ports)
-    map[fmt::format("{}/{}", port.container_port, sandbox::to_text(port.protocol))].push_back(
+    map[container_port_text(port)].push_back(
         {{"HostIp", port.host_address.to_string()}, {"HostPort", std::to_string(port.host_port)}});
   return map;
 }

@@ -28,6 +28,8 @@ EndpointSpec read_endpoint_spec(const JsonObject& settings);
 enum class EmptyBindings { nothing, all };
 std::vector<drivers::PortBinding> read_port_bindings(const JsonObject& bindings,
                                                      EmptyBindings when_empty);
+/// As it is read; "" where any address or port will do.
+nlohmann::json port_bindings_json(const std::vector<drivers::PortBinding>& bindings);
 
 /// A list element of GET /networks, and the base of inspect.
 nlohmann::json network_json(const NetworkRecord& record);

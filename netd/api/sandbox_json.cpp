@@ -180,6 +180,7 @@ json sandbox_json(const SandboxPicture& picture) {
           {"HostsPath", picture.hosts_path},
           {"HostnamePath", picture.hostname_path},
           {"Networks", networks_json(picture, true)},
+          {"PortBindings", port_bindings_json(record.spec.ports)},
           {"Ports", port_map_json(record.ports)},
           {"Dns", texts_of(record.spec.dns)},
           {"DnsSearch", record.spec.dns_search},

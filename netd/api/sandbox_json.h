@@ -36,7 +36,8 @@ std::string_view state_text(State state);
 /// What POST /sandboxes answers, and an element of GET /sandboxes:
 ///   {"Id","Name","State","Created","Hostname","Domainname","NetnsPath","Pid","SharedWith",
 ///    "ResolvConfPath","HostsPath","HostnamePath","Networks":{<name>: EndpointSettings +
-///    "Interface"}, "Ports":{"80/tcp":[…]},"Dns","DnsSearch","DnsOptions","ExtraHosts","Labels"}
+///    "Interface"},"PortBindings":{"80/tcp":[…]},"Ports": those that are published, likewise,"Dns",
+///    "DnsSearch","DnsOptions","ExtraHosts","Labels"}
 nlohmann::json sandbox_json(const SandboxPicture& picture);
 
 /// An element of GET /containers/json: what `docker ps` prints.

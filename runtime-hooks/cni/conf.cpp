@@ -163,7 +163,7 @@ Conf read_conf(std::string_view text, Command command) {
   result.network = conf.text("network");
   if (result.network.empty()) result.network = result.name;
   result.host = conf.text("host");
-  result.valid_attachments = read_valid(conf);
+  if (command == Command::gc) result.valid_attachments = read_valid(conf);
   if (command == Command::del || command == Command::gc) return result;
   const Reader exact = conf.object("runtimeConfig");
   // containerd's go-cni names its members after Go's fields: "HostPort", "Servers".

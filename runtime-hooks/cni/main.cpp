@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -40,7 +41,8 @@ std::string read_stdin() {
 }
 
 void say(const json& answer) {
-  std::cout << answer.dump(4, ' ', false, json::error_handler_t::replace) << '\n';
+  std::cout << answer.dump(4, ' ', false, json::error_handler_t::replace) << std::endl;
+  if (!std::cout) throw Error(Code::io_failure, "error writing to stdout");
 }
 
 void about() {
@@ -66,7 +68,7 @@ void run(const Call& call, const Conf& conf) {
   Plugin plugin(daemon);
   switch (call.command) {
     case Command::add:
-      return say(plugin.add(call, conf));
+      return plugin.add(call, conf, say);
     case Command::del:
       return plugin.del(call, conf);
     case Command::check:
@@ -140,8 +142,12 @@ json answer() {
 
 }  // namespace
 
-int main() {
+int main() try {
+  std::signal(SIGPIPE, SIG_IGN);  // a result that nobody reads is taken back as well
   const json error = answer();
-  if (!error.is_null()) say(error);
-  return error.is_null() && std::cout.flush() ? 0 : 1;
+  if (error.is_null()) return 0;
+  say(error);
+  return 1;
+} catch (const Error&) {
+  return 1;  // nobody hears it
 }

@@ -144,14 +144,15 @@ void Plugin::check_ranges(const Conf& conf) {
                               subnet, conf.network));
 }
 
-json Plugin::add(const Call& call, const Conf& conf) {
+void Plugin::add(const Call& call, const Conf& conf, const std::function<void(const json&)>& say) {
   check_arguments(call);
   check_namespace(call);
   check_ranges(conf);
   const Attachment attachment = attachment_of(call, conf);
-  return attachments_.all_or_nothing([&] {
+  attachments_.all_or_nothing([&] {
     const json sandbox = attachments_.attach(attachment);
-    return result_json(describe(call, sandbox), conf.version, conf.previous_result);
+    say(result_json(describe(call, sandbox), conf.version, conf.previous_result));
+    return sandbox;
   });
 }
 

@@ -1,6 +1,7 @@
 // The verbs of CNI on netd (docs/cni.md).
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 
 #include "runtime-hooks/attachments.h"
@@ -15,8 +16,10 @@ class Plugin {
  public:
   explicit Plugin(Daemon& daemon) : daemon_(daemon), attachments_(daemon) {}
 
-  /// The result. What it throws, an Error or a Refusal, leaves nothing behind.
-  nlohmann::json add(const Call& call, const Conf& conf);
+  /// Hands the result to `say`. What it or that throws, an Error or a Refusal, leaves nothing
+  /// behind.
+  void add(const Call& call, const Conf& conf,
+           const std::function<void(const nlohmann::json&)>& say);
   /// Fine when there is nothing, or no namespace any more.
   void del(const Call& call, const Conf& conf);
   /// Throws Error(differs) that names what is not as the result said.

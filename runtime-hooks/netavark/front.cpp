@@ -10,6 +10,7 @@
 
 #include "runtime-hooks/netavark/default_route.h"
 #include "runtime-hooks/netavark/network.h"
+#include "runtime-hooks/netns_view.h"
 #include "runtime-hooks/reader.h"
 #include "runtime-hooks/sandbox_id.h"
 
@@ -108,15 +109,18 @@ Attachment attachment_of(const ContainerConf& container, const NetworkConf& netw
 
 /// podman writes each network's servers into resolv.conf, and `network disconnect` takes away every
 /// line with an address that the network had: it is told of netd's once a container.
-bool Front::knows_dns(const ContainerConf& container) {
+bool Front::knows_dns(const ContainerConf& container, const std::string& netns) {
   const auto answer =
       daemon_.ask("GET", "/sandboxes/" + sandbox_id(key_of(container, {}).face, container.id));
   if (!answer.ok()) return false;
   const json sandbox = answer.json();
-  return std::ranges::any_of(sandbox.at("Networks"), [](const json& endpoint) {
-    const auto options = endpoint.find("DriverOpts");
-    return options != endpoint.end() && options->is_object() && options->contains(dns_option);
-  });
+  // Else it is left of a container that ended without a word, and about to be replaced.
+  const bool is_ours = is_same_namespace(sandbox.at("NetnsPath").get<std::string>(), netns);
+  return is_ours && std::ranges::any_of(sandbox.at("Networks"), [](const json& endpoint) {
+           const auto options = endpoint.find("DriverOpts");
+           return options != endpoint.end() && options->is_object() &&
+                  options->contains(dns_option);
+         });
 }
 
 json Front::setup_network(const ContainerConf& container, const NetworkConf& network,
@@ -139,7 +143,7 @@ json Front::setup(const ContainerConf& container, const std::string& netns) {
     attachment_of(container, network, netns);  // says what is wrong before anything is made
   return attachments_.all_or_nothing([&] {
     json all = json::object();
-    bool dns_is_known = knows_dns(container);
+    bool dns_is_known = knows_dns(container, netns);
     for (const NetworkConf& network : container.networks) {
       const bool tells_dns = has_dns(network) && !dns_is_known;
       all[network.name] = setup_network(container, network, netns, tells_dns);

@@ -26,7 +26,7 @@ class Front {
  private:
   nlohmann::json setup_network(const ContainerConf& container, const NetworkConf& network,
                                const std::string& netns, bool tells_dns);
-  bool knows_dns(const ContainerConf& container);
+  bool knows_dns(const ContainerConf& container, const std::string& netns);
   void remove_unused(const std::string& network);
 
   Daemon& daemon_;

@@ -233,5 +233,12 @@ TEST(PortJson, HasBothOfDockersShapes) {
   EXPECT_EQ(port_list_json({}), json::array());
 }
 
+TEST(PortJson, ShowsBindingsAsTheyAreRead) {
+  const std::string all = R"({"53/udp":[{"HostIp":"","HostPort":""}],
+    "80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8080"},{"HostIp":"","HostPort":"9000-9005"}]})";
+  EXPECT_EQ(port_bindings_json(bindings(all)), json::parse(all));
+  EXPECT_EQ(port_bindings_json({}), json::object());
+}
+
 }  // namespace
 }  // namespace netd::api

@@ -34,7 +34,7 @@ TEST_F(AddTest, MakesTheNetworkOnItsFirstUse) {
   EXPECT_EQ(
       network["IPAM"]["Config"],
       json::parse(R"([{"Subnet":"10.7.0.0/16","IPRange":"10.7.5.0/24","Gateway":"10.7.0.9"}])"));
-  EXPECT_EQ(network["Labels"], json({{"io.netd.cni", "podnet"}}));
+  EXPECT_EQ(network["Labels"]["io.netd.cni"], "podnet");
   EXPECT_EQ(api("/sandboxes/c1")["Networks"]["shop"]["IPAddress"], "10.7.5.0");
   EXPECT_THAT(shell("ip -o link show br-shop"), HasSubstr("UP"));
   expect_agreement();
@@ -217,6 +217,17 @@ TEST_F(AddTest, LeavesPortsThatOthersPublishedToThem) {
   expect_agreement();
 }
 
+TEST_F(AddTest, LeavesPortsToOthersThatWaitForANetwork) {
+  environment_of("ADD", "c1");
+  shell("netctl sandbox create --netns /run/netns/c1 -p 8080:80 mine");
+  const json same =
+      conf(with_runtime({{"portMappings", {{{"hostPort", 8080}, {"containerPort", 80}}}}}));
+  add("c1", same, "net1");
+  EXPECT_TRUE(api("/sandboxes/mine")["Ports"].contains("80/tcp"));
+  EXPECT_EQ(run("DEL", "c1", same, "net1").status, 0);
+  EXPECT_TRUE(api("/sandboxes/mine")["PortBindings"].contains("80/tcp"));
+}
+
 TEST_F(AddTest, PublishesOnePortAtTwoAddresses) {
   const auto at = [](const char* network, const char* address) {
     return conf(
@@ -249,13 +260,20 @@ TEST_F(AddTest, RefusesNetworksWithoutInterfaces) {
   }
 }
 
-TEST_F(AddTest, FailsWhenItsResultIsNotHeard) {
+TEST_F(AddTest, LeavesNothingBehindWhenItsResultIsNotHeard) {
   environment_of("ADD", "c1");
-  shell("cat >/run/conf <<'END'\n" + conf().dump() + "\nEND");
-  EXPECT_EQ(attempt("CNI_COMMAND=ADD CNI_CONTAINERID=c1 CNI_NETNS=/run/netns/c1 CNI_IFNAME=eth0 "
-                    "CNI_PATH=/ netd-cni </run/conf >/dev/full")
-                .status,
-            1);
+  shell("mkfifo /run/pipe; cat >/run/conf <<'END'\n" + conf().dump() + "\nEND");
+  for (const std::string output : {">/dev/full", ">&3"}) {
+    SCOPED_TRACE(output);
+    EXPECT_EQ(attempt("true </run/pipe & exec 3>/run/pipe; wait; CNI_COMMAND=ADD CNI_PATH=/ "
+                      "CNI_CONTAINERID=c1 CNI_NETNS=/run/netns/c1 CNI_IFNAME=eth0 "
+                      "netd-cni </run/conf " +
+                      output)
+                  .status,
+              1);
+    EXPECT_EQ(api("/sandboxes"), json::array());
+    EXPECT_NE(attempt("netctl network inspect podnet").status, 0);
+  }
 }
 
 TEST_F(AddTest, FailsWhenTheInterfaceIsThere) {

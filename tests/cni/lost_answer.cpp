@@ -48,8 +48,8 @@ void LostAnswer::pass(int listener) {
     const bool is_request = ready[0].revents != 0;
     const ssize_t size = read(is_request ? client : server, buffer.data(), buffer.size());
     const std::string_view text(buffer.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-    if (is_request && to_lose_ > 0 && text.starts_with(request_)) {
-      --to_lose_;
+    if (is_request && lost_ < to_lose_ && text.starts_with(request_)) {
+      ++lost_;
       is_lost = true;
     }
     goes_on = size > 0 && !(is_lost && !is_request) &&

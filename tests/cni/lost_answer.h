@@ -2,6 +2,7 @@
 // again at once, and nobody got the answer.
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "tests/e2e/servers.h"
@@ -13,12 +14,15 @@ namespace cni {
 class LostAnswer : public e2e::Server {
  public:
   LostAnswer(const std::string& path, const std::string& request, int times = 1);
+  /// How many it has lost by now.
+  int lost() const { return lost_; }
 
  private:
   void pass(int listener);
 
   std::string request_;
   int to_lose_;
+  std::atomic<int> lost_ = 0;
 };
 
 }  // namespace cni

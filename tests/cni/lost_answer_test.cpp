@@ -39,6 +39,7 @@ TEST_F(LostAnswerTest, OfAnyRequestIsFoundOut) {
     EXPECT_EQ(run("DEL", "c1", second(), "net1").status, 0);
     EXPECT_EQ(api("/sandboxes/c1")["Ports"], json::object());
     EXPECT_EQ(run("DEL", "c1", first()).status, 0);
+    EXPECT_EQ(netd.lost(), 1);
     EXPECT_EQ(api("/sandboxes"), json::array());
     shell("netctl network rm podnet backend");
   }
@@ -46,14 +47,18 @@ TEST_F(LostAnswerTest, OfAnyRequestIsFoundOut) {
 
 TEST_F(LostAnswerTest, IsTakenBackWhenTheNextStepFails) {
   shell("netctl sandbox create --network bridge -p 8080:80 taken");
-  const LostAnswer netd(path, "POST /networks/backend/connect ");
-  add("c1", first());
-  const Answer answer = run("ADD", "c1", second(), "net1");
-  EXPECT_EQ(answer.code(), 100) << answer.text;
-  EXPECT_THAT(answer.message(), HasSubstr("port is already allocated"));
-  EXPECT_EQ(api("/sandboxes/c1")["Networks"].size(), 1u);
-  EXPECT_NE(attempt("netctl network inspect backend").status, 0);
-  expect_agreement();
+  add("c1", conf());
+  for (const char* request : {"POST /networks/backend/connect ", "POST /networks/create "}) {
+    SCOPED_TRACE(request);
+    const LostAnswer netd(path, request);
+    const Answer answer = run("ADD", "c1", second(), "net1");
+    EXPECT_EQ(netd.lost(), 1);
+    EXPECT_EQ(answer.code(), 100) << answer.text;
+    EXPECT_THAT(answer.message(), HasSubstr("port is already allocated"));
+    EXPECT_EQ(api("/sandboxes/c1")["Networks"].size(), 1u);
+    EXPECT_NE(attempt("netctl network inspect backend").status, 0);
+    expect_agreement();
+  }
 }
 
 TEST_F(LostAnswerTest, OfOnePieceOfGarbageLeavesTheOthersToBeRemoved) {
@@ -64,6 +69,7 @@ TEST_F(LostAnswerTest, OfOnePieceOfGarbageLeavesTheOthersToBeRemoved) {
   json garbage = first();
   garbage["cni.dev/valid-attachments"] = json::array();
   const Answer answer = call({{"CNI_COMMAND", "GC"}, {"CNI_PATH", "/usr/lib/cni"}}, garbage.dump());
+  EXPECT_GT(netd.lost(), 1);
   EXPECT_EQ(answer.message(), "not all could be removed") << answer.text;
   EXPECT_EQ(api("/sandboxes"), json::array());
 }

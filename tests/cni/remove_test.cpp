@@ -55,7 +55,8 @@ TEST_F(RemoveTest, IgnoresArgumentsAndResultsThatAddWouldNotTake) {
 
 TEST_F(RemoveTest, IgnoresWhatHasBecomeWrongInTheConfiguration) {
   for (const char* wrong :
-       {R"({"ipam":{"subnet":"10.5.0.0/24","rangeStart":"10.5.0.9"}})",
+       {R"({"cni.dev/valid-attachments":[{"containerID":"c2"}]})",
+        R"({"ipam":{"subnet":"10.5.0.0/24","rangeStart":"10.5.0.9"}})",
         R"({"runtimeConfig":{"portMappings":[{"hostPort":0,"containerPort":80}]}})"}) {
     add("c1", conf());
     const Answer answer = run("DEL", "c1", conf(json::parse(wrong)));

@@ -51,13 +51,17 @@ void ControllerTest::TearDown() {
   std::filesystem::remove_all(directory_);
 }
 
-void ControllerTest::restart(const std::string& host_identity) {
+std::vector<std::string> ControllerTest::start_again(const std::string& host_identity) {
   controller_.reset();
   listeners_.views.clear();
   deadly_.calls.reset();
   controller_ = std::make_unique<netd::Controller>(config_, *deadly_store_, deadly_, drivers_,
                                                    listeners_, events_);
-  for (const std::string& problem : controller_->start(host_identity))
+  return controller_->start(host_identity);
+}
+
+void ControllerTest::restart(const std::string& host_identity) {
+  for (const std::string& problem : start_again(host_identity))
     ADD_FAILURE() << problem;
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "drivers/registry.h"
 #include "netd/config.h"
@@ -67,6 +68,8 @@ class ControllerTest : public NamespaceTest {
 
   /// A new netd on the same store and kernel. Expects a start without problems.
   void restart(const std::string& host_identity = "boot:1");
+  /// The same; the problems that it started with.
+  std::vector<std::string> start_again(const std::string& host_identity = "boot:1");
 
   std::string create_network(const std::string& name, netd::NetworkSpec spec = {});
   netd::SandboxView create_sandbox(const std::string& name,

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "sandbox/port_reservation.h"
 #include "tests/controller/controller_fixture.h"
 
 namespace tests {
@@ -58,6 +59,38 @@ TEST_F(PortsTest, OnAllAddressesAreTakenBackAtOneOfTheTwoThatAreShown) {
   create_sandbox("two", {"shop"}, {.ports = {port("8080:80")}});
 }
 
+TEST_F(PortsTest, AtTheNetworksAddressAreTakenBackAsTheyAreShown) {
+  create_network("near",
+                 {.pools = {{.subnet = ipam::Prefix::parse("10.2.0.0/24")}},
+                  .options = {{"com.docker.network.bridge.host_binding_ipv4", "127.0.0.1"}}});
+  create_sandbox("web", {"near"}, {.ports = {port("7080:80"), port("7081:80")}});
+  controller_->change_ports("web", {}, {port("127.0.0.1:7080:80")});
+  controller_->disconnect("near", "web", false);
+  controller_->connect("near", "web", {});
+  const auto& left = controller_->sandbox("web").sandbox->ports;
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].host_port, 7081);
+  controller_->change_ports("web", {port("7080:80")}, {});
+  EXPECT_EQ(controller_->sandbox("web").sandbox->ports.size(), 2u);
+}
+
+TEST_F(PortsTest, ThatWereTakenWhenNetdStartedComeBackWhenTheyAreAddedAgain) {
+  create_sandbox("web", {"shop"}, {.ports = {port("8080:80")}});
+  controller_.reset();
+  {
+    sandbox::PortReservations others;
+    const auto taken =
+        others.reserve(sandbox::Protocol::tcp, {ipam::Address::any(ipam::Family::v4)}, 8080, 8080);
+    EXPECT_THAT(start_again(), testing::ElementsAre(HasSubstr("8080")));
+    EXPECT_THAT(refusal([&] { controller_->change_ports("web", {port("8080:80")}, {}); }),
+                HasSubstr("8080"));
+  }
+  EXPECT_FALSE(kernel_has("8080"));
+  controller_->change_ports("web", {port("8080:80")}, {});
+  EXPECT_TRUE(kernel_has("tcp . 8080 : 10.1.0.2 . 80"));
+  EXPECT_EQ(controller_->sandbox("web").sandbox->spec.ports.size(), 1u);
+}
+
 TEST_F(PortsTest, AreAddedOnceWhenItIsSaidTwice) {
   create_network("vault", {.internal = true});
   create_sandbox("web", {"shop"});
@@ -66,6 +99,7 @@ TEST_F(PortsTest, AreAddedOnceWhenItIsSaidTwice) {
     controller_->change_ports("web", {port("8080:80")}, {});
     controller_->change_ports("later", {port("8081:80")}, {});
   }
+  controller_->change_ports("web", {port("0.0.0.0:8080:80")}, {});  // one of those it has
   EXPECT_EQ(controller_->sandbox("web").sandbox->spec.ports.size(), 1u);
   controller_->connect("shop", "later", {});
   EXPECT_TRUE(kernel_has("tcp . 8081 : 10.1.0.3 . 80"));

@@ -334,6 +334,8 @@ TEST_F(FrontTest, TellsOfItsDnsServerOnceAContainer) {
   EXPECT_FALSE(told(answer(setup, backend), "backend"));
   EXPECT_EQ(call(teardown, shop).status, 0);
   EXPECT_TRUE(told(answer(setup, shop), "shop")) << "nobody else is its keeper";
+  shell("umount /run/netns/c1");  // it died, and starts again
+  EXPECT_TRUE(told(answer("setup /run/netns/c2", shop), "shop"));
 }
 
 TEST_F(FrontTest, SaysWhatMayHaveThePort) {
