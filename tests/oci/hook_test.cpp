@@ -83,6 +83,7 @@ TEST_P(HookTest, TakesNoSandboxOfOthersForItsOwn) {
   EXPECT_EQ(sandboxes(), "cni\n");
   EXPECT_EQ(hook("poststop", R"({"id":")" + id + "\"}").status, 0);
   EXPECT_EQ(sandboxes(), "cni\n");
+  shell("kill -9 " + process);
 }
 
 TEST_P(HookTest, GivesTheNextOfAnIdInOneNamespaceWhatThatAsksFor) {
