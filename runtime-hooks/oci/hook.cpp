@@ -32,6 +32,10 @@ constexpr int no_content = 204, not_found = 404, conflict = 409;
 /// has that name; "" when the runtime told none. Sandboxes without are none of the hook's.
 constexpr const char* process_label = "io.netd.process";
 
+constexpr const char* others_live_there =
+    "netd-hook: others live in its namespace: netd removes its network when the last of their "
+    "processes has ended\n";
+
 std::string to_text(const sandbox::ProcessIdentity& process) {
   return fmt::format("{}@{}", process.pid, process.started);
 }
@@ -51,6 +55,20 @@ std::optional<std::string> process_of(const json& sandbox) {
   const json labels = sandbox.is_null() ? json() : sandbox.at("Labels");
   if (!labels.contains(process_label)) return std::nullopt;
   return labels[process_label].get<std::string>();
+}
+
+bool is_owner(const json& sandbox) {
+  return sandbox.at("SharedWith").get<std::string>().empty();
+}
+
+/// Other than process `but`: netd keeps the sandbox for them, and so do we.
+bool has_other_residents(const json& sandbox, int but = 0) {
+  return is_owner(sandbox) &&
+         sandbox::Residents().find(sandbox.at("NetnsPath").get<std::string>(), but);
+}
+
+bool is_in(const json& sandbox, const std::string& netns) {
+  return is_same_namespace(sandbox.at("NetnsPath").get<std::string>(), netns);
 }
 
 json shared_with(const json& owner, const json& request, int pid) {
@@ -102,9 +120,7 @@ json Hook::find_sandbox(const std::string& id) {
 /// The sandbox that has this namespace already, of a pod or made with netctl; null: none has.
 json Hook::find_owner(const std::string& netns) {
   for (const json& sandbox : daemon_.get("/sandboxes"))
-    if (sandbox.at("SharedWith").get<std::string>().empty() &&
-        is_same_namespace(sandbox.at("NetnsPath").get<std::string>(), netns))
-      return sandbox;
+    if (is_owner(sandbox) && is_in(sandbox, netns)) return sandbox;
   return nullptr;
 }
 
@@ -129,7 +145,12 @@ json Hook::make_sandbox(const Container& container, json request, const std::str
     const json known = find_sandbox(id);
     const auto whose = process_of(known);
     if (whose == process) return known;
-    if (whose && !is_running(*whose)) remove(id, *whose);
+    if (whose && !is_running(*whose)) {
+      if (!has_other_residents(known, container.pid))
+        remove(id, *whose);
+      else if (is_in(known, netns))
+        return known;  // a pod's, whose first container starts again
+    }
     const json owner = whose ? json() : find_owner(netns);
     if (!owner.is_null()) {
       if (asks_for_networks(container)) throw Refusal(conflict, already_a_sandbox(owner));
@@ -208,7 +229,8 @@ void Hook::detach(const Container& container) {
   const std::string id = sandbox_id("oci", container.id);
   const auto end = Daemon::Clock::now() + patience_with_the_dying;
   for (;;) {
-    const auto process = process_of(find_sandbox(id));
+    const json known = find_sandbox(id);
+    const auto process = process_of(known);
     if (!process) return;
     if (is_running(*process)) {
       // runc calls poststop of a container that was refused because another one has its id.
@@ -216,13 +238,17 @@ void Hook::detach(const Container& container) {
       notes_ << "netd-hook: its network stays: the process that it was made for runs\n";
       return;
     }
+    // Without Pid netd watches a path, which may stay.
+    if (known.at("Pid") > 0 && has_other_residents(known)) {
+      notes_ << others_live_there;
+      return;
+    }
     const auto answer = remove(id, *process);
     if (answer.status == no_content || answer.status == not_found) return;
     if (answer.status != conflict) throw Refusal(answer.status, answer.message());
     for (const json& sandbox : daemon_.get("/sandboxes"))
       if (sandbox.at("SharedWith").get<std::string>() == id) {
-        notes_ << "netd-hook: other containers live in its namespace: netd removes it when the "
-                  "last of their processes has ended\n";
+        notes_ << others_live_there;
         return;
       }
     if (!daemon_.wait_a_moment()) throw Refusal(conflict, answer.message());
