@@ -221,6 +221,8 @@ const SandboxRecord& Controller::State::begin_sandbox(const SandboxSpec& spec,
   record.sandbox.id = spec.id.empty() ? make_id() : spec.id;
   record.sandbox.netns = pin_path(record.sandbox.id);
   record.process = adopted_process(spec);  // before its namespace is opened: see below
+  if (spec.pid && !record.process)
+    throw std::invalid_argument(fmt::format("there is no process {}", *spec.pid));
   record.netns_source = source_of(*this, spec, on_host);
   check_namespace(*this, spec, record.netns_source);
   if (!spec.shared_with.empty()) record.spec.shared_with = sandbox(spec.shared_with).sandbox.id;

@@ -137,6 +137,15 @@ TEST_F(OwnersTest, OneThatSharesEndsWithItsOwnProcess) {
   sandbox::unpin(controller_->sandbox("sidecar").sandbox->sandbox.netns);
 }
 
+TEST_F(OwnersTest, OneThatSharesNeedsAProcessThatIsThere) {
+  create_sandbox("web", {"shop"});
+  const int process = start_process();
+  end_process();
+  EXPECT_THAT(
+      refusal([&] { create_sandbox("sidecar", {}, {.pid = process, .shared_with = "web"}); }),
+      HasSubstr("there is no process " + std::to_string(process)));
+}
+
 TEST_F(OwnersTest, OneThatSharesIsToldOnceWhenAllEnd) {
   const int process = start_process();
   create_sandbox("web", {"shop"}, {.pid = process});
