@@ -239,10 +239,13 @@ const SandboxRecord& Controller::State::begin_sandbox(const SandboxSpec& spec,
   work.make(record, attachments.empty());
   work.commit(Durability::process);
   const SandboxRecord& made = *records.sandbox(record.sandbox.id);
-  if (record.process && !sandbox::is_alive(*record.process)) {
+  try {
     // Its number may be another's by now, whose namespace this would be.
+    if (record.process && !sandbox::is_alive(*record.process))
+      throw Error(ErrorKind::conflict, fmt::format("process {} has ended", record.process->pid));
+  } catch (...) {
     take_down(SandboxRecord(made));
-    throw Error(ErrorKind::conflict, fmt::format("process {} has ended", record.process->pid));
+    throw;
   }
   watch_owner(made);
   return made;
