@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -96,6 +98,12 @@ bool exists(const std::string& path) {
   return stat(path.c_str(), &status) == 0;
 }
 
+/// Runtimes may name a bundle by a link.
+bool is_same_file(const std::string& path, const std::string& other) {
+  std::error_code neither_is_there;
+  return std::filesystem::equivalent(path, other, neither_is_there);
+}
+
 /// The process's own before what config.json says: with a path there both are the same, and a
 /// process is somebody whose end can be seen.
 NamespaceSource source_of(const Container& container) {
@@ -175,7 +183,8 @@ void Hook::put_files(const Container& container, const json& sandbox) {
     const auto mount = container.mounts.find("/" + target);
     if (std::ranges::find(wanted, name) != wanted.end())
       files.push_back({sandbox.at(field).get<std::string>(), target});
-    else if (mount != container.mounts.end() && mount->second.ends_with("/netd/" + name))
+    else if (mount != container.mounts.end() &&
+             is_same_file(mount->second, container.bundle + "/netd/" + name))
       placeholders.push_back({mount->second, target});  // netctl oci add-hooks'
   }
   if (container.pid <= 0 || (files.empty() && placeholders.empty())) return;
