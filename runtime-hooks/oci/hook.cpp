@@ -31,8 +31,11 @@ constexpr std::chrono::milliseconds patience_with_the_dying{1000};
 constexpr int no_content = 204, not_found = 404, conflict = 409;
 
 /// Whose sandbox it is: "4711@815", the container's process and when it started, so that no other
-/// has that name; "" when the runtime told none. Sandboxes without are none of the hook's.
+/// has that name; "" when the runtime told none. Sandboxes without are none of the hook's, but for
+/// those of earlier hooks, whose process is unknown.
 constexpr const char* process_label = "io.netd.process";
+constexpr const char* container_label = "io.netd.container";
+constexpr const char* unknown_process = "unknown";
 
 constexpr const char* others_live_there =
     "netd-hook: others live in its namespace: netd removes its network when the last of their "
@@ -55,8 +58,13 @@ bool is_running(const std::string& name) {
 /// Absent for no sandbox, too.
 std::optional<std::string> process_of(const json& sandbox) {
   const json labels = sandbox.is_null() ? json() : sandbox.at("Labels");
-  if (!labels.contains(process_label)) return std::nullopt;
-  return labels[process_label].get<std::string>();
+  if (labels.contains(process_label)) return labels[process_label].get<std::string>();
+  if (!labels.contains(container_label)) return std::nullopt;
+  // An id of 64 digits is the one of CNI's sandbox, too; our digest is nobody else's.
+  const auto container = labels[container_label].get<std::string>();
+  const bool is_ours =
+      !is_sandbox_id(container) && sandbox.at("Id") == sandbox_id("oci", container);
+  return is_ours ? std::optional(unknown_process) : std::nullopt;
 }
 
 bool is_owner(const json& sandbox) {
@@ -134,7 +142,9 @@ json Hook::find_owner(const std::string& netns) {
 
 /// Only if it is still that process' container's.
 netd::client::Response Hook::remove(const std::string& id, const std::string& process) {
-  const json filters{{"label", {fmt::format("{}={}", process_label, process)}}};
+  const std::string label =
+      process == unknown_process ? container_label : fmt::format("{}={}", process_label, process);
+  const json filters{{"label", {label}}};
   return daemon_.ask(
       "DELETE", fmt::format("/sandboxes/{}?filters={}", id, netd::client::encode(filters.dump())));
 }
