@@ -241,6 +241,8 @@ const SandboxRecord& Controller::State::begin_sandbox(const SandboxSpec& spec,
   record.sandbox.id = spec.id.empty() ? make_id() : spec.id;
   record.sandbox.netns = pin_path(record.sandbox.id);
   record.process = adopted_process(spec);  // before its namespace is opened: see below
+  if (spec.pid && !record.process)
+    throw std::invalid_argument(fmt::format("there is no process {}", *spec.pid));
   record.netns_source = source_of(*this, spec, on_host);
   check_namespace(*this, spec, record.netns_source);
   if (!spec.shared_with.empty()) record.spec.shared_with = sandbox(spec.shared_with).sandbox.id;
@@ -257,10 +259,13 @@ const SandboxRecord& Controller::State::begin_sandbox(const SandboxSpec& spec,
   work.make(record, attachments.empty());
   work.commit(Durability::process);
   const SandboxRecord& made = *records.sandbox(record.sandbox.id);
-  if (record.process && !sandbox::is_alive(*record.process)) {
+  try {
     // Its number may be another's by now, whose namespace this would be.
+    if (record.process && !sandbox::is_alive(*record.process))
+      throw Error(ErrorKind::conflict, fmt::format("process {} has ended", record.process->pid));
+  } catch (...) {
     take_down(SandboxRecord(made));
-    throw Error(ErrorKind::conflict, fmt::format("process {} has ended", record.process->pid));
+    throw;
   }
   watch_owner(made);
   return made;

@@ -4,25 +4,30 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
+#include <utility>
 
 namespace runtime_hooks {
 namespace {
 
-constexpr std::chrono::milliseconds moment{20};
+constexpr std::chrono::milliseconds moment{20}, longest_wait{200};
 
 }  // namespace
 
 Daemon::Daemon(std::string host, Patience patience)
-    : host_(std::move(host)), patience_(patience), end_(Clock::now() + patience.in_all) {}
+    : host_(std::move(host)),
+      patience_(patience),
+      end_(Clock::now() + patience.in_all),
+      next_wait_(moment) {}
 
 std::chrono::milliseconds Daemon::left() const {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - Clock::now());
   return std::max(left, std::chrono::milliseconds(1));
 }
 
-bool Daemon::wait_a_moment() const {
-  if (Clock::now() + moment >= end_) return false;
-  std::this_thread::sleep_for(moment);
+bool Daemon::wait_a_moment() {
+  const auto wait = std::exchange(next_wait_, std::min(next_wait_ * 2, longest_wait));
+  if (Clock::now() + wait >= end_) return false;
+  std::this_thread::sleep_for(wait);
   return true;
 }
 

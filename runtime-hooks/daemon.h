@@ -38,8 +38,8 @@ class Daemon {
   /// The JSON of a success; throws Refusal for another answer.
   nlohmann::json get(const std::string& target);
 
-  /// False: it is time to give up.
-  bool wait_a_moment() const;
+  /// Each time twice as long, up to a fifth of a second. False: it is time to give up.
+  bool wait_a_moment();
 
  private:
   std::chrono::milliseconds left() const;
@@ -47,6 +47,7 @@ class Daemon {
   std::string host_;
   Patience patience_;
   Clock::time_point end_;
+  std::chrono::milliseconds next_wait_;
 };
 
 }  // namespace runtime_hooks

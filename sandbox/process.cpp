@@ -84,11 +84,12 @@ Residents::Residents() {
   }
 }
 
-std::optional<ProcessIdentity> Residents::find(const std::string& path) const {
+std::optional<ProcessIdentity> Residents::find(const std::string& path, int but) const {
   const auto netns = inode_of(path);
   const auto found = netns ? by_netns_.find(*netns) : by_netns_.end();
   if (found == by_netns_.end()) return std::nullopt;
   for (const int pid : found->second) {
+    if (pid == but) continue;
     const auto process = identify_process(pid);
     if (process && netns_of(pid) == netns && is_alive(*process)) return process;
   }

@@ -37,8 +37,9 @@ class Residents {
  public:
   /// Throws std::system_error.
   Residents();
-  /// One that lives in the namespace at `path` still; nothing when there is none.
-  std::optional<ProcessIdentity> find(const std::string& path) const;
+  /// One that lives in the namespace at `path` still, other than process `but`; nothing when there
+  /// is none.
+  std::optional<ProcessIdentity> find(const std::string& path, int but = 0) const;
 
  private:
   std::map<std::uint64_t, std::vector<int>> by_netns_;  // the namespace's inode -> processes

@@ -1,6 +1,4 @@
 // What an ADD asks netd for.
-#include <algorithm>
-#include <cctype>
 #include <nlohmann/json.hpp>
 
 #include "runtime-hooks/cni/error.h"
@@ -29,13 +27,6 @@ void set_addresses(const Call& call, const Conf& conf, json& settings) {
                   address);
     place = address;
   }
-}
-
-bool is_label(const std::string& text) {
-  constexpr std::size_t longest = 63;
-  return !text.empty() && text.size() <= longest && std::ranges::all_of(text, [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '-';
-  });
 }
 
 /// A pod's name is one in its Kubernetes namespace only.

@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -29,8 +31,15 @@ constexpr std::chrono::milliseconds patience_with_the_dying{1000};
 constexpr int no_content = 204, not_found = 404, conflict = 409;
 
 /// Whose sandbox it is: "4711@815", the container's process and when it started, so that no other
-/// has that name; "" when the runtime told none. Sandboxes without are none of the hook's.
+/// has that name; "" when the runtime told none. Sandboxes without are none of the hook's, but for
+/// those of earlier hooks, whose process is unknown.
 constexpr const char* process_label = "io.netd.process";
+constexpr const char* container_label = "io.netd.container";
+constexpr const char* unknown_process = "unknown";
+
+constexpr const char* others_live_there =
+    "netd-hook: others live in its namespace: netd removes its network when the last of their "
+    "processes has ended\n";
 
 std::string to_text(const sandbox::ProcessIdentity& process) {
   return fmt::format("{}@{}", process.pid, process.started);
@@ -49,8 +58,27 @@ bool is_running(const std::string& name) {
 /// Absent for no sandbox, too.
 std::optional<std::string> process_of(const json& sandbox) {
   const json labels = sandbox.is_null() ? json() : sandbox.at("Labels");
-  if (!labels.contains(process_label)) return std::nullopt;
-  return labels[process_label].get<std::string>();
+  if (labels.contains(process_label)) return labels[process_label].get<std::string>();
+  if (!labels.contains(container_label)) return std::nullopt;
+  // An id of 64 digits is the one of CNI's sandbox, too; our digest is nobody else's.
+  const auto container = labels[container_label].get<std::string>();
+  const bool is_ours =
+      !is_sandbox_id(container) && sandbox.at("Id") == sandbox_id("oci", container);
+  return is_ours ? std::optional(unknown_process) : std::nullopt;
+}
+
+bool is_owner(const json& sandbox) {
+  return sandbox.at("SharedWith").get<std::string>().empty();
+}
+
+/// Other than process `but`: netd keeps the sandbox for them, and so do we.
+bool has_other_residents(const json& sandbox, int but = 0) {
+  return is_owner(sandbox) &&
+         sandbox::Residents().find(sandbox.at("NetnsPath").get<std::string>(), but);
+}
+
+bool is_in(const json& sandbox, const std::string& netns) {
+  return is_same_namespace(sandbox.at("NetnsPath").get<std::string>(), netns);
 }
 
 json shared_with(const json& owner, const json& request, int pid) {
@@ -78,6 +106,12 @@ bool exists(const std::string& path) {
   return stat(path.c_str(), &status) == 0;
 }
 
+/// Runtimes may name a bundle by a link.
+bool is_same_file(const std::string& path, const std::string& other) {
+  std::error_code neither_is_there;
+  return std::filesystem::equivalent(path, other, neither_is_there);
+}
+
 /// The process's own before what config.json says: with a path there both are the same, and a
 /// process is somebody whose end can be seen.
 NamespaceSource source_of(const Container& container) {
@@ -102,15 +136,15 @@ json Hook::find_sandbox(const std::string& id) {
 /// The sandbox that has this namespace already, of a pod or made with netctl; null: none has.
 json Hook::find_owner(const std::string& netns) {
   for (const json& sandbox : daemon_.get("/sandboxes"))
-    if (sandbox.at("SharedWith").get<std::string>().empty() &&
-        is_same_namespace(sandbox.at("NetnsPath").get<std::string>(), netns))
-      return sandbox;
+    if (is_owner(sandbox) && is_in(sandbox, netns)) return sandbox;
   return nullptr;
 }
 
 /// Only if it is still that process' container's.
 netd::client::Response Hook::remove(const std::string& id, const std::string& process) {
-  const json filters{{"label", {fmt::format("{}={}", process_label, process)}}};
+  const std::string label =
+      process == unknown_process ? container_label : fmt::format("{}={}", process_label, process);
+  const json filters{{"label", {label}}};
   return daemon_.ask(
       "DELETE", fmt::format("/sandboxes/{}?filters={}", id, netd::client::encode(filters.dump())));
 }
@@ -129,7 +163,12 @@ json Hook::make_sandbox(const Container& container, json request, const std::str
     const json known = find_sandbox(id);
     const auto whose = process_of(known);
     if (whose == process) return known;
-    if (whose && !is_running(*whose)) remove(id, *whose);
+    if (whose && !is_running(*whose)) {
+      if (!has_other_residents(known, container.pid))
+        remove(id, *whose);
+      else if (is_in(known, netns))
+        return known;  // a pod's, whose first container starts again
+    }
     const json owner = whose ? json() : find_owner(netns);
     if (!owner.is_null()) {
       if (asks_for_networks(container)) throw Refusal(conflict, already_a_sandbox(owner));
@@ -154,7 +193,8 @@ void Hook::put_files(const Container& container, const json& sandbox) {
     const auto mount = container.mounts.find("/" + target);
     if (std::ranges::find(wanted, name) != wanted.end())
       files.push_back({sandbox.at(field).get<std::string>(), target});
-    else if (mount != container.mounts.end() && mount->second.ends_with("/netd/" + name))
+    else if (mount != container.mounts.end() &&
+             is_same_file(mount->second, container.bundle + "/netd/" + name))
       placeholders.push_back({mount->second, target});  // netctl oci add-hooks'
   }
   if (container.pid <= 0 || (files.empty() && placeholders.empty())) return;
@@ -208,7 +248,8 @@ void Hook::detach(const Container& container) {
   const std::string id = sandbox_id("oci", container.id);
   const auto end = Daemon::Clock::now() + patience_with_the_dying;
   for (;;) {
-    const auto process = process_of(find_sandbox(id));
+    const json known = find_sandbox(id);
+    const auto process = process_of(known);
     if (!process) return;
     if (is_running(*process)) {
       // runc calls poststop of a container that was refused because another one has its id.
@@ -216,13 +257,17 @@ void Hook::detach(const Container& container) {
       notes_ << "netd-hook: its network stays: the process that it was made for runs\n";
       return;
     }
+    // Without Pid netd watches a path, which may stay.
+    if (known.at("Pid") > 0 && has_other_residents(known)) {
+      notes_ << others_live_there;
+      return;
+    }
     const auto answer = remove(id, *process);
     if (answer.status == no_content || answer.status == not_found) return;
     if (answer.status != conflict) throw Refusal(answer.status, answer.message());
     for (const json& sandbox : daemon_.get("/sandboxes"))
       if (sandbox.at("SharedWith").get<std::string>() == id) {
-        notes_ << "netd-hook: other containers live in its namespace: netd removes it when the "
-                  "last of their processes has ended\n";
+        notes_ << others_live_there;
         return;
       }
     if (!daemon_.wait_a_moment()) throw Refusal(conflict, answer.message());

@@ -19,7 +19,7 @@ class Hook {
   /// into the container. What it throws leaves nothing behind.
   void attach(const Container& container);
   /// poststop: the sandbox goes, unless its container's process runs: then it is another's with
-  /// this id. Needs nothing but the id.
+  /// this id; or others live in its namespace. Needs nothing but the id.
   void detach(const Container& container);
 
  private:

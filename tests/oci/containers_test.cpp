@@ -64,6 +64,14 @@ TEST_P(Containers, HaveTheImagesFilesWhereNetdIsToldToBringNone) {
   EXPECT_EQ(shell("cat /run/bundles/c1/netd/*"), "") << "all containers of the bundle have these";
 }
 
+TEST_P(Containers, KeepTheirOwnMountsWhereNetdIsToldToBringNone) {
+  shell("mkdir -p /run/mine/netd && echo mine >/run/mine/netd/hosts");
+  run("c1", {.annotations = {{"io.netd.files", "none"}},
+             .change = ".mounts += [{\"destination\":\"/etc/hosts\",\"type\":\"bind\","
+                       "\"source\":\"/run/mine/netd/hosts\",\"options\":[\"bind\"]}]"});
+  EXPECT_EQ(inside("c1", "cat /etc/hosts"), "mine\n");
+}
+
 TEST_P(Containers, FindEachOtherByNameAliasHostnameAndId) {
   shell("netctl network create --subnet 10.5.0.0/24 shop");
   run("c1", {.annotations = {{"io.netd.networks", "shop:ip=10.5.0.9,alias=www"},

@@ -83,6 +83,7 @@ TEST_P(HookTest, TakesNoSandboxOfOthersForItsOwn) {
   EXPECT_EQ(sandboxes(), "cni\n");
   EXPECT_EQ(hook("poststop", R"({"id":")" + id + "\"}").status, 0);
   EXPECT_EQ(sandboxes(), "cni\n");
+  shell("kill -9 " + process);
 }
 
 TEST_P(HookTest, GivesTheNextOfAnIdInOneNamespaceWhatThatAsksFor) {
@@ -104,6 +105,28 @@ TEST_P(HookTest, GivesTheNextOfAnIdInOneNamespaceWhatThatAsksFor) {
   EXPECT_THAT(shell("ip -n vm -o -4 address show eth0"), HasSubstr("10.6.0."));
   EXPECT_EQ(hook("poststop", R"({"id":"vm"})").status, 0);
   EXPECT_EQ(sandboxes(), "") << "netd itself keeps it as long as its path is there";
+}
+
+TEST_P(HookTest, KnowsTheSandboxesOfTheOneBeforeItWhichNamedNoProcesses) {
+  const auto made_before = [] {
+    shell(
+        "netctl sandbox create --id $(printf oci:vm | sha256sum | cut -c 1-64) --network bridge "
+        "--netns /run/netns/vm --label io.netd.container=vm vm");
+  };
+  shell("ip netns add vm");
+  made_before();
+  EXPECT_EQ(hook("poststop", R"({"id":"vm"})").status, 0);
+  EXPECT_EQ(sandboxes(), "");
+  made_before();
+  const std::string process = start_process();
+  const std::string state = R"({"id":"vm","pid":)" + process + R"(,"annotations":{)" +
+                            R"("io.netd.netns":"/run/netns/vm","io.netd.files":"none",)" +
+                            R"("io.netd.networks":"bridge"}})";
+  const e2e::Result next = hook("createRuntime", state);
+  EXPECT_EQ(next.status, 0) << next.output;
+  shell("kill -9 " + process);
+  EXPECT_EQ(hook("poststop", R"({"id":"vm"})").status, 0);
+  EXPECT_EQ(sandboxes(), "");
 }
 
 TEST_P(HookTest, GivesUpBeforeTheRuntimeKillsIt) {

@@ -14,6 +14,15 @@ class Namespaces : public OciTest {
   static std::string with_path(const std::string& path) {
     return "(.linux.namespaces[] | select(.type==\"network\")).path = \"" + path + "\"";
   }
+  /// Returns when it does.
+  static std::unique_ptr<e2e::Process> live_in(const std::string& netns) {
+    auto process = std::make_unique<e2e::Process>(
+        std::vector<std::string>{"nsenter", "--net=" + netns, "sleep", "600"},
+        std::vector<std::string>{}, "/run/guest.log");
+    shell("timeout 20 sh -c 'until [ /proc/" + std::to_string(process->pid()) + "/ns/net -ef " +
+          netns + " ]; do sleep 0.05; done'");
+    return process;
+  }
 };
 INSTANTIATE_TEST_SUITE_P(Of, Namespaces, ::testing::Values("runc", "crun"),
                          [](const auto& one) { return std::string(one.param); });
@@ -75,6 +84,29 @@ TEST_P(Namespaces, OfAContainerAreSharedWithIt) {
   EXPECT_TRUE(all_gone()) << sandboxes();
 }
 
+TEST_P(Namespaces, OfAPodOutliveItsFirstContainerWhichMayStartAgain) {
+  shell("ip netns add pod");
+  const auto infra = live_in("/run/netns/pod");
+  run("web",
+      {.annotations = {{"io.netd.networks", "bridge"}}, .change = with_path("/run/netns/pod")});
+  const std::string address = address_of("web", "bridge");
+  run("side", {.change = with_path("/run/netns/pod")});
+  const auto start_again = [&] {
+    remove("web");
+    EXPECT_THAT(shell("ip -n pod -o -4 address show eth0"), HasSubstr(address + "/"));
+    const e2e::Result created = create("web");
+    EXPECT_EQ(created.status, 0) << words_of(created);
+    EXPECT_THAT(shell("ip -n pod -o -4 address show eth0"), HasSubstr(address + "/"));
+  };
+  start_again();
+  EXPECT_EQ(sandboxes(), "side\nweb\n");
+  remove("side");
+  start_again();
+  infra->signal(SIGKILL);
+  remove("web");
+  EXPECT_TRUE(all_gone()) << sandboxes();
+}
+
 TEST_P(Namespaces, ThatAnAnnotationNamesGoWithTheirPath) {
   shell("ip netns add machine");
   run("c1", {.annotations = {{"io.netd.netns", "/run/netns/machine"}}});
@@ -97,16 +129,12 @@ TEST_P(Namespaces, OfTheHostAreLeftAlone) {
 
 TEST_P(Namespaces, WhereSomebodyStaysKeepTheirSandbox) {
   run("c1");
-  const e2e::Process guest({"nsenter", "--net=" + netns_of("c1"), "sleep", "600"}, {},
-                           "/run/guest.log");
-  shell("timeout 20 sh -c 'until [ $(readlink /proc/" + std::to_string(guest.pid()) +
-        "/ns/net) = $(readlink /proc/" + std::to_string(pid_of("c1")) +
-        "/ns/net) ]; do sleep 0.05; done'");
+  const auto guest = live_in(netns_of("c1"));
   kill(pid_of("c1"), SIGKILL);
-  EXPECT_TRUE(in_time([&] { return api("/sandboxes")[0]["Pid"] == guest.pid(); }));
+  EXPECT_TRUE(in_time([&] { return api("/sandboxes")[0]["Pid"] == guest->pid(); }));
   restart_netd();
   EXPECT_EQ(sandboxes(), "c1\n");
-  guest.signal(SIGKILL);
+  guest->signal(SIGKILL);
   EXPECT_TRUE(all_gone());
 }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +32,7 @@ class HookTest : public tests::NamespaceTest {
     ASSERT_EQ(pipe(ready), 0);
     container_.pid = fork();
     if (container_.pid == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
       const bool done = unshare(CLONE_NEWNET) == 0 && write(ready[1], "x", 1) == 1;
       while (done)
         pause();
@@ -95,9 +97,10 @@ TEST_F(HookTest, TakesAwayOnlyWhatItMadeItself) {
 TEST_F(HookTest, LeavesTheSandboxOfOneThatRunsAlone) {
   const json running{{"Labels", {{"io.netd.process", process()}}}};
   ScriptedDaemon netd({answer("200 OK", running.dump())});
-  Daemon daemon(netd.path(), {.in_all = std::chrono::milliseconds(20)});
+  Daemon daemon(netd.path(), {.in_all = std::chrono::seconds(2)});
   Hook(daemon, notes_).detach(container_);
   EXPECT_THAT(notes_.str(), StartsWith("netd-hook: its network stays"));
+  EXPECT_LE(netd.asked().size(), 10u) << "in a second";
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A netd that does what a test says, one connection after the other.
+// A netd that does what a test says, one connection after the other, and the last again and again.
 #pragma once
 
 #include <functional>
@@ -14,14 +14,15 @@ class ScriptedDaemon {
   using Turn = std::function<void(int connection)>;
 
   explicit ScriptedDaemon(std::vector<Turn> turns);
-  /// Waits until all turns were taken.
   ~ScriptedDaemon();
   /// Of its socket.
   std::string path() const { return directory_ + "/netd.sock"; }
-  /// What it was asked, "GET /x" each; after its end.
+  /// What it was asked, "GET /x" each. It ends with that.
   const std::vector<std::string>& asked();
 
  private:
+  void end();
+
   std::string directory_;
   int socket_ = -1;
   std::vector<std::string> asked_;

@@ -213,7 +213,7 @@ TEST_F(OwnerWatchTest, FindsWhoLivesInANamespace) {
 TEST_F(OwnerWatchTest, FindsWhoLivesInANamespaceWithoutItsFirstThread) {
   const pid_t process = start_process_of_threads();
   const std::string tasks = "/proc/" + std::to_string(process) + "/task/";
-  const std::string thread = shell("ls " + tasks + " | tail -n 1");
+  const std::string thread = shell("ls " + tasks + " | sort -n | tail -n 1");
   sandbox::pin_existing(tasks + thread.substr(0, thread.find('\n')) + "/ns/net", "/run/pin");
   const auto found = sandbox::Residents().find("/run/pin");
   ASSERT_TRUE(found);
