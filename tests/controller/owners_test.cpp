@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,32 +26,6 @@ class BlindKernel : public tests::FaultyKernel {
     return FaultyKernel::is_namespace(path, netns);
   }
   bool is_blind = false;
-};
-
-/// No descriptor is to be had after a namespace was looked at.
-class StarvedKernel : public tests::FaultyKernel {
- public:
-  using FaultyKernel::FaultyKernel;
-  StarvedKernel(const StarvedKernel&) = delete;
-  StarvedKernel& operator=(const StarvedKernel&) = delete;
-  ~StarvedKernel() { set_limit(before_.rlim_cur); }
-  bool is_namespace(const std::string& path, const sandbox::Netns& netns) override {
-    if (is_starved) set_limit(0);
-    return FaultyKernel::is_namespace(path, netns);
-  }
-  bool is_starved = false;
-
- private:
-  void set_limit(rlim_t limit) const {
-    const rlimit now{limit, before_.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &now);
-  }
-  static rlimit limits() {
-    rlimit now{};
-    getrlimit(RLIMIT_NOFILE, &now);
-    return now;
-  }
-  const rlimit before_ = limits();
 };
 
 class OwnersTest : public tests::ControllerTest {
@@ -171,20 +144,6 @@ TEST_F(OwnersTest, OneThatSharesNeedsAProcessThatIsThere) {
   EXPECT_THAT(
       refusal([&] { create_sandbox("sidecar", {}, {.pid = process, .shared_with = "web"}); }),
       HasSubstr("there is no process " + std::to_string(process)));
-}
-
-TEST_F(OwnersTest, NothingIsLeftOfOneWhoseProcessCannotBeLookedAt) {
-  StarvedKernel starved(kernel_);
-  controller_ =
-      std::make_unique<netd::Controller>(config_, *store_, starved, drivers_, listeners_, events_);
-  controller_->start("boot:1");
-  controller_->use_owner_watch(owners_);
-  start_process();
-  starved.is_starved = true;
-  EXPECT_THAT(refusal([&] { create_sandbox("web", {"shop"}, {.pid = process_}); }),
-              HasSubstr("Too many open files"));
-  EXPECT_TRUE(controller_->sandboxes().empty());
-  controller_.reset();
 }
 
 TEST_F(OwnersTest, OneThatSharesIsToldOnceWhenAllEnd) {
