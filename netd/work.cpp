@@ -137,6 +137,7 @@ std::vector<std::string> Work::commit(Durability durability) {
     else
       records_.erase(*item.before);
   }
+  kernel_.settle();
   return failures;
 }
 

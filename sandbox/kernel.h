@@ -39,6 +39,10 @@ class Kernel {
   /// A name or index that a dying link still holds is waited for, not refused.
   virtual void apply(const Step& step) = 0;
 
+  /// The links that were set up since the last time take packets now, as far as the kernel can be
+  /// asked for that (Linux 6.8 and later). Never throws.
+  virtual void settle() noexcept {}
+
   /// Undoes a create step, tolerantly: gone = done. Set and host-global steps: nothing to do.
   /// Links are taken down and left to the reaper. Throws std::system_error on other failures.
   virtual void revert(const Step& step) = 0;

@@ -122,18 +122,23 @@ void LinuxKernel::apply_once(const SetLink& step) {
     if (error.code().value() != EADDRINUSE) throw;
     throw explain_taken_port(socket, step.index, error);
   }
-  if (step.up.value_or(false)) settle(socket, step.index);
+  if (step.up.value_or(false)) unsettled_.emplace_back(step.netns, step.index);
 }
 
-/// A link that is up takes packets once the kernel has seen to its carrier. It does so in the
-/// background, on a busy machine seconds later: until then the host's end of a veth drops what goes
-/// to the container, and its port of the bridge what comes from there. Who asks for a link by its
-/// index has that done at once (rtnl_getlink: linkwatch_sync_dev; Linux 6.8 and later).
-void LinuxKernel::settle(RtnlSocket& socket, std::uint32_t index) {
-  const auto link = sandbox::find_link(socket, index);
-  if (!link || &socket == &host_ || link->lower == 0) return;
-  if (const auto host_end = sandbox::find_link(host_, link->lower); host_end && host_end->master)
-    sandbox::find_link(host_, host_end->master);
+/// The kernel sees to a link's carrier in the background, on a busy machine seconds later: until
+/// then the host's end of a veth drops what goes to the container, and its port of the bridge what
+/// comes from there. Who asks for a link by its index has that done at once (rtnl_getlink:
+/// linkwatch_sync_dev); asked last, it mostly is done already, by another processor.
+void LinuxKernel::settle() noexcept {
+  for (const auto& [netns, index] : std::exchange(unsettled_, {}))
+    try {
+      RtnlSocket* const socket = find_rtnl(netns);
+      const auto link = socket ? sandbox::find_link(*socket, index) : std::nullopt;
+      if (!link || socket == &host_ || link->lower == 0) continue;
+      const auto host_end = sandbox::find_link(host_, link->lower);
+      if (host_end && host_end->master) sandbox::find_link(host_, host_end->master);
+    } catch (const std::exception&) {  // it is seen to in time, or gone
+    }
 }
 
 void LinuxKernel::apply_once(const AddFdbEntry& step) {

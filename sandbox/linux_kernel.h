@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sandbox/advertiser.h"
@@ -34,6 +35,7 @@ class LinuxKernel final : public Kernel {
   LinuxKernel();
 
   void apply(const Step& step) override;
+  void settle() noexcept override;
   void revert(const Step& step) override;
   std::optional<LinkFacts> find_link(const Netns& netns, const std::string& name) override;
   std::optional<Vxlan> find_vxlan(const std::string& name) override;
@@ -63,7 +65,6 @@ class LinuxKernel final : public Kernel {
   void apply_once(const MoveLink& step);
   void apply_once(const CreateLink& step);
   void apply_once(const SetLink& step);
-  void settle(RtnlSocket& socket, std::uint32_t index);
   void apply_once(const SetBridgePort& step);
   void apply_once(const AddFdbEntry& step);
   void apply_once(const AddAddress& step);
@@ -102,6 +103,7 @@ class LinuxKernel final : public Kernel {
   void run_in(const Netns& netns, const std::function<void()>& body);
 
   RtnlSocket host_;
+  std::vector<std::pair<Netns, std::uint32_t>> unsettled_;  // links
   Nft nft_;
   FlowForgetter flows_;
   NetnsCache namespaces_;

@@ -198,6 +198,7 @@ TEST_F(LinuxKernelTest, WhatIsUpTakesPacketsAtOnce) {
     veth.peer_index = 10 + number;
     apply({veth, SetLink{.index = veth.index, .master = 100, .up = true},
            SetLink{.netns = "/run/ns1", .index = veth.peer_index, .up = true}});
+    kernel().settle();
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
     while (!looks_when_asked() && std::chrono::steady_clock::now() < end && !is_running(veth.name))
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
