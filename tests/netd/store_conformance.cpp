@@ -280,6 +280,7 @@ TEST_P(StoreConformance, AWatchEndsWithItsHandle) {
 
 TEST_P(StoreConformance, AWatchMayEndItself) {
   std::mutex mutex;  // the callback may come before `handle` is assigned
+  std::condition_variable called;
   Notes others(base_);
   std::shared_ptr<void> handle;
   int calls = 0;
@@ -287,6 +288,7 @@ TEST_P(StoreConformance, AWatchMayEndItself) {
   handle = store_->watch("", 0, {.changed = [&](const Watched&) {
                            const std::lock_guard assigned(mutex);
                            ++calls;
+                           called.notify_all();
                            handle.reset();
                          }});
   lock.unlock();
@@ -294,7 +296,8 @@ TEST_P(StoreConformance, AWatchMayEndItself) {
   make({}, {{"a", "1"}, {"b", "2"}});
   put("c", "3");
   others.first(3);
-  const std::lock_guard counted(mutex);
+  std::unique_lock counted(mutex);  // who watches the same is not told in any order
+  EXPECT_TRUE(called.wait_for(counted, std::chrono::seconds(10), [&] { return calls > 0; }));
   EXPECT_EQ(calls, 1);
 }
 
