@@ -137,7 +137,6 @@ std::vector<std::string> Work::commit(Durability durability) {
     else
       records_.erase(*item.before);
   }
-  kernel_.settle();
   return failures;
 }
 

@@ -278,6 +278,7 @@ std::vector<std::string> transition(Kernel& kernel, const Plan& from, const Plan
     roll_back(kernel, removed, added, applied);
     throw;
   }
+  kernel.settle();
   return failures;
 }
 

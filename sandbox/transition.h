@@ -24,6 +24,8 @@ namespace sandbox {
 /// only; a step of another object's plan that stands on this one's links has to be in the same
 /// call.
 ///
+/// Links that it set up take packets when it returns (Kernel::settle).
+///
 /// Set and host-global steps have no inverse: only in `from`, nothing happens; only in `to`, they
 /// are applied.
 ///

@@ -96,7 +96,6 @@ OverlayLab::Container& OverlayLab::join(Host& host, const std::string& name, con
   sandbox::transition(*host.kernel, {},
                       drivers::Overlay().endpoint_plan(host.network, endpoint,
                                                        {.id = name, .netns = path_of(name)}));
-  host.kernel->settle();
   EXPECT_TRUE(other(host).peers->put(name, peer_of(host, container)).failures.empty());
   return container;
 }
