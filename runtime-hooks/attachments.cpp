@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "runtime-hooks/netns_view.h"
+#include "runtime-hooks/known_sandboxes.h"
 #include "runtime-hooks/sandbox_id.h"
 
 namespace runtime_hooks {
@@ -20,7 +20,6 @@ constexpr const char* mark_key = "io.netd.attachment";
 constexpr const char* call_label = "io.netd.call";
 constexpr const char* interface_key = "com.docker.network.endpoint.ifname";
 constexpr int bad_request = 400, not_found = 404, conflict = 409;
-constexpr std::chrono::milliseconds patience_with_the_dying{1000};
 
 std::string random_token() {
   std::array<std::uint64_t, 2> random{};
@@ -162,14 +161,6 @@ void Attachments::make_network(const Attachment& attachment) {
     made_networks_.push_back(network.at("Id").get<std::string>());
 }
 
-json Attachments::owner_of(const std::string& netns) {
-  for (const json& sandbox : daemon_.get("/sandboxes"))
-    if (sandbox.at("SharedWith").get<std::string>().empty() &&
-        is_same_namespace(sandbox.at("NetnsPath").get<std::string>(), netns))
-      return sandbox;
-  return nullptr;
-}
-
 /// An answer may have got lost: what is there already is as good as a yes.
 json Attachments::connect(const json& sandbox, const Attachment& attachment) {
   const std::string target = target_of(sandbox);
@@ -221,7 +212,7 @@ json Attachments::join(const Attachment& attachment) {
       const auto answer = daemon_.ask("POST", "/sandboxes", &request);
       if (answer.ok()) return answer.json();
       if (answer.status != conflict) check(answer);
-      if (const json owner = owner_of(attachment.netns); !owner.is_null())
+      if (const json owner = owner_of(daemon_, attachment.netns); !owner.is_null())
         return connect(owner, attachment);
       const std::string why = answer.message();
       if (why.starts_with("sandbox name") && request["Name"] != plain_name)

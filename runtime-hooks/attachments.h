@@ -75,7 +75,6 @@ class Attachments {
   bool is_made(const nlohmann::json& sandbox, const AttachmentKey& key) const;
   nlohmann::json join(const Attachment& attachment);
   nlohmann::json connect(const nlohmann::json& sandbox, const Attachment& attachment);
-  nlohmann::json owner_of(const std::string& netns);
   void make_network(const Attachment& attachment);
   void take_back() noexcept;
   void disconnect(const nlohmann::json& sandbox, const FoundAttachment& attachment);

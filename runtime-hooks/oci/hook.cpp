@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime-hooks/known_sandboxes.h"
 #include "runtime-hooks/netns_view.h"
 #include "runtime-hooks/oci/files.h"
 #include "runtime-hooks/oci/request.h"
@@ -27,7 +28,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::chrono::milliseconds patience_with_the_dying{1000};
 constexpr int no_content = 204, not_found = 404, conflict = 409;
 
 /// Whose sandbox it is: "4711@815", the container's process and when it started, so that no other
@@ -67,18 +67,10 @@ std::optional<std::string> process_of(const json& sandbox) {
   return is_ours ? std::optional(unknown_process) : std::nullopt;
 }
 
-bool is_owner(const json& sandbox) {
-  return sandbox.at("SharedWith").get<std::string>().empty();
-}
-
 /// Other than process `but`: netd keeps the sandbox for them, and so do we.
 bool has_other_residents(const json& sandbox, int but = 0) {
-  return is_owner(sandbox) &&
+  return has_own_namespace(sandbox) &&
          sandbox::Residents().find(sandbox.at("NetnsPath").get<std::string>(), but);
-}
-
-bool is_in(const json& sandbox, const std::string& netns) {
-  return is_same_namespace(sandbox.at("NetnsPath").get<std::string>(), netns);
 }
 
 json shared_with(const json& owner, const json& request, int pid) {
@@ -133,13 +125,6 @@ json Hook::find_sandbox(const std::string& id) {
   return answer.json();
 }
 
-/// The sandbox that has this namespace already, of a pod or made with netctl; null: none has.
-json Hook::find_owner(const std::string& netns) {
-  for (const json& sandbox : daemon_.get("/sandboxes"))
-    if (is_owner(sandbox) && is_in(sandbox, netns)) return sandbox;
-  return nullptr;
-}
-
 /// Only if it is still that process' container's.
 netd::client::Response Hook::remove(const std::string& id, const std::string& process) {
   const std::string label =
@@ -169,7 +154,7 @@ json Hook::make_sandbox(const Container& container, json request, const std::str
       else if (is_in(known, netns))
         return known;  // a pod's, whose first container starts again
     }
-    const json owner = whose ? json() : find_owner(netns);
+    const json owner = whose ? json() : owner_of(daemon_, netns);
     if (!owner.is_null()) {
       if (asks_for_networks(container)) throw Refusal(conflict, already_a_sandbox(owner));
       if (owner["Id"] == id) return owner;  // CNI's, for this very container

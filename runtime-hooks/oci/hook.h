@@ -26,7 +26,6 @@ class Hook {
   nlohmann::json make_sandbox(const Container& container, nlohmann::json request,
                               const std::string& netns);
   nlohmann::json find_sandbox(const std::string& id);
-  nlohmann::json find_owner(const std::string& netns);
   netd::client::Response remove(const std::string& id, const std::string& process);
   void put_files(const Container& container, const nlohmann::json& sandbox);
   void undo(const nlohmann::json& request);

@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +13,7 @@
 #include "sandbox/process.h"
 #include "tests/runtime-hooks/scripted_daemon.h"
 #include "tests/support/namespace_test.h"
+#include "tests/support/netns_process.h"
 
 namespace runtime_hooks::oci {
 namespace {
@@ -28,20 +27,7 @@ class HookTest : public tests::NamespaceTest {
  protected:
   void SetUp() override {
     NamespaceTest::SetUp();
-    int ready[2];
-    ASSERT_EQ(pipe(ready), 0);
-    container_.pid = fork();
-    if (container_.pid == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      const bool done = unshare(CLONE_NEWNET) == 0 && write(ready[1], "x", 1) == 1;
-      while (done)
-        pause();
-      _exit(1);
-    }
-    char byte = 0;
-    ASSERT_EQ(read(ready[0], &byte, 1), 1);
-    close(ready[0]);
-    close(ready[1]);
+    container_.pid = tests::start_process_in_new_netns();
     container_.id = "c1";
     container_.annotations["io.netd.files"] = "none";
   }

@@ -14,6 +14,7 @@
 
 #include "sandbox/netns.h"
 #include "tests/support/namespace_test.h"
+#include "tests/support/netns_process.h"
 
 namespace {
 
@@ -23,24 +24,7 @@ using ::testing::IsEmpty;
 
 class OwnerWatchTest : public tests::NamespaceTest {
  protected:
-  /// A process in a network namespace of its own, which is there when this returns.
-  static pid_t start_process() {
-    int ready[2];
-    EXPECT_EQ(pipe(ready), 0);
-    const pid_t child = fork();
-    if (child == 0) {
-      const bool done = unshare(CLONE_NEWNET) == 0 && write(ready[1], "x", 1) == 1;
-      while (done)
-        pause();
-      _exit(1);
-    }
-    char byte = 0;
-    EXPECT_EQ(read(ready[0], &byte, 1), 1);
-    close(ready[0]);
-    close(ready[1]);
-    return child;
-  }
-  /// The same, but only its second thread is left.
+  /// As start_process_in_new_netns(), but only its second thread is left.
   static pid_t start_process_of_threads() {
     int ready[2];
     EXPECT_EQ(pipe(ready), 0);
@@ -79,7 +63,7 @@ class OwnerWatchTest : public tests::NamespaceTest {
 
 TEST_F(OwnerWatchTest, TellsThatAProcessHasEnded) {
   OwnerWatch watch;
-  const pid_t process = start_process();
+  const pid_t process = tests::start_process_in_new_netns();
   watch.watch("web", *sandbox::identify_process(process));
   EXPECT_THAT(watch.ended(), IsEmpty());
   kill_process(process);
@@ -89,7 +73,7 @@ TEST_F(OwnerWatchTest, TellsThatAProcessHasEnded) {
 
 TEST_F(OwnerWatchTest, TellsOfOneThatHadEndedBefore) {
   OwnerWatch watch;
-  const pid_t process = start_process();
+  const pid_t process = tests::start_process_in_new_netns();
   const auto identity = *sandbox::identify_process(process);
   kill_process(process);
   watch.watch("web", identity);
@@ -98,7 +82,7 @@ TEST_F(OwnerWatchTest, TellsOfOneThatHadEndedBefore) {
 
 TEST_F(OwnerWatchTest, IsNotTakenInByALaterProcessWithTheSameNumber) {
   OwnerWatch watch;
-  const pid_t process = start_process();
+  const pid_t process = tests::start_process_in_new_netns();
   auto earlier = *sandbox::identify_process(process);
   --earlier.started;
   watch.watch("web", earlier);
@@ -188,7 +172,7 @@ TEST_F(OwnerWatchTest, RemindsALittleLater) {
 
 TEST_F(OwnerWatchTest, ForgetsWhatNobodyWantsToKnow) {
   OwnerWatch watch;
-  const pid_t process = start_process();
+  const pid_t process = tests::start_process_in_new_netns();
   watch.watch("web", *sandbox::identify_process(process));
   watch.watch("db", *sandbox::identify_process(process));
   watch.forget("web");
@@ -197,7 +181,7 @@ TEST_F(OwnerWatchTest, ForgetsWhatNobodyWantsToKnow) {
 }
 
 TEST_F(OwnerWatchTest, FindsWhoLivesInANamespace) {
-  const pid_t process = start_process();
+  const pid_t process = tests::start_process_in_new_netns();
   const std::string path = "/proc/" + std::to_string(process) + "/ns/net";
   sandbox::pin_existing(path, "/run/pin");
   const auto found = sandbox::Residents().find("/run/pin");
