@@ -10,6 +10,12 @@ namespace {
 
 class Burst : public Lan {
  protected:
+  /// The last one waits for all others here, and an address that dnsmasq offers to two and refuses
+  /// to one is asked for again seconds later.
+  void SetUp() override {
+    config_ = R"({"plugin-timeout": 60})";
+    Lan::SetUp();
+  }
   void TearDown() override {
     stop_dnsmasq();
     Lan::TearDown();

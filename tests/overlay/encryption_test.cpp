@@ -43,8 +43,9 @@ class Encrypted : public Cluster {
     join(2, "db");
   }
   static std::string link_on(int host) {
-    const std::string name =
-        on(host, "ip -o link | grep 'alias netd:wireguard' | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/'");
+    const std::string name = on(host,
+                                "ip -o link 2>/dev/null | grep 'alias netd:wireguard' | sed "
+                                "'s/^[0-9]*: \\([^:@]*\\).*/\\1/'");
     return name.substr(0, name.find('\n'));
   }
   static nlohmann::json encryption_of(int host, int other) {
