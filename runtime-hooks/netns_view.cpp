@@ -219,7 +219,8 @@ std::vector<RouteView> NetnsView::routes(int link) {
     if (destination.empty()) destination = is.rtm_family == AF_INET ? "0.0.0.0" : "::";
     all.push_back({.destination = fmt::format("{}/{}", destination, is.rtm_dst_len),
                    .gateway = address_of(attributes, RTA_GATEWAY, is.rtm_family),
-                   .metric = number_of(attributes, RTA_PRIORITY)});
+                   .metric = number_of(attributes, RTA_PRIORITY),
+                   .link = number_of(attributes, RTA_OIF)});
   }
   return all;
 }

@@ -25,6 +25,7 @@ struct RouteView {
   std::string destination;  // "0.0.0.0/0"
   std::string gateway;      // empty = on the link
   int metric = 0;
+  int link = 0;  // 0: several
 };
 
 class NetnsView {

@@ -4,11 +4,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 
-#include "runtime-hooks/netavark/default_route.h"
 #include "runtime-hooks/netavark/network.h"
 #include "runtime-hooks/netns_view.h"
 #include "runtime-hooks/reader.h"
@@ -76,6 +75,19 @@ bool needs_parent(const json& request) {
          !request.at("Internal").get<bool>();
 }
 
+/// Where netavark puts such a network: on the interface of the host's IPv4 default route.
+std::string default_parent() {
+  NetnsView here;
+  std::vector<RouteView> routes = here.routes();
+  std::erase_if(routes, [](const RouteView& route) {
+    return route.destination != "0.0.0.0/0" || route.link == 0;
+  });
+  const auto best = std::ranges::min_element(routes, {}, &RouteView::metric);
+  const auto link = best == routes.end() ? std::nullopt : here.link(best->link);
+  if (!link) throw std::runtime_error("failed to get default route interface");
+  return link->name;
+}
+
 void check_namespace(const std::string& path) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0)
@@ -126,13 +138,8 @@ bool Front::knows_dns(const ContainerConf& container, const std::string& netns) 
 json Front::setup_network(const ContainerConf& container, const NetworkConf& network,
                           const std::string& netns, bool tells_dns) {
   Attachment attachment = attachment_of(container, network, netns);
-  if (needs_parent(attachment.make_network)) {
-    std::ifstream routes("/proc/net/route");
-    if (const std::string parent = default_route_interface(routes); !parent.empty())
-      attachment.make_network["Options"]["parent"] = parent;
-    else
-      throw std::runtime_error("failed to get default route interface");
-  }
+  if (needs_parent(attachment.make_network))
+    attachment.make_network["Options"]["parent"] = default_parent();
   if (tells_dns) attachment.settings["DriverOpts"][dns_option] = "true";
   return status_of(attachments_.attach(attachment), network, tells_dns);
 }
